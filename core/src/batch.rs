@@ -1,0 +1,493 @@
+//! Many changes and the range they cover, in one arena: no allocation per row or value.
+//!
+//! A source fills a batch through [`Batch::transaction`], [`Batch::add_row`] and the verbs named after changes; a
+//! sink reads it through [`Batch::events`]. The loop recycles batches, so in a steady state nothing is allocated.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Error, Position, Result, Table};
+
+/// One value of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// The source did not send it: unchanged TOAST, or not part of a key. Never to be written as NULL.
+    Unsent,
+    /// NULL.
+    Null,
+    /// Text in the form of the column's [`Type`](crate::Type). Bytes, because a database need not be UTF-8.
+    Text(&'a [u8]),
+}
+
+/// A row under the shape of its table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    cells: &'a [Cell],
+    bytes: &'a [u8],
+}
+
+/// What happened.
+#[allow(missing_docs, reason = "the fields say what they are: the table, its old and its new row")]
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// A row came to be.
+    Insert { table: &'a Arc<Table>, new: Row<'a> },
+    /// A row changed. `old` is there when the key changed (key values only, the others unsent) or when the table
+    /// sends whole old rows; otherwise the key is the one in `new`.
+    Update { table: &'a Arc<Table>, old: Option<Row<'a>>, new: Row<'a> },
+    /// A row went; `old` holds its key at least.
+    Delete { table: &'a Arc<Table>, old: Row<'a> },
+    /// All rows went.
+    Truncate { table: &'a Arc<Table> },
+    /// From here on the table has this shape. Comes before the first change after every (re)start of the source too,
+    /// so a sink compares it with what it has.
+    Shape { table: &'a Arc<Table> },
+    /// The table is gone.
+    Drop { table: &'a Arc<Table> },
+    /// The first copy of the table starts: whatever an unfinished copy left in the target is to go.
+    CopyStart { table: &'a Arc<Table> },
+    /// A row as it was when the copy's snapshot was taken.
+    Copied { table: &'a Arc<Table>, new: Row<'a> },
+    /// The table's first copy is whole.
+    CopyEnd { table: &'a Arc<Table> },
+    /// A message somebody wrote into the log (`pg_logical_emit_message`).
+    Message { prefix: &'a [u8], content: &'a [u8], transactional: bool },
+}
+
+/// The source transaction of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transaction<'a> {
+    /// Its commit position, in the notation of [`Position::stream`]; for a copied row, the snapshot's.
+    pub id: &'a str,
+    /// When it was committed, µs since 1970 by the source's clock.
+    pub commit_time_us: i64,
+    /// Its number at the source; 0 where there is none.
+    pub xid: u64,
+}
+
+/// A change with where it belongs. `(position.source, transaction.id, ordinal)` is its id, the same after any replay.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// What happened.
+    pub change: Change<'a>,
+    /// In which transaction.
+    pub transaction: Transaction<'a>,
+    /// Its number inside the transaction, from 0.
+    pub ordinal: u64,
+}
+
+/// A span of the arena, or a marker in `len`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cell {
+    start: u32,
+    len: u32,
+}
+
+const NULL: u32 = u32::MAX;
+const UNSENT: u32 = u32::MAX - 1;
+/// Spans must stay below the markers.
+const ARENA_BYTES_MAX: usize = (u32::MAX - 2) as usize;
+
+/// A row inside a batch that is being filled.
+#[derive(Debug, Clone, Copy)]
+pub struct RowId {
+    first: u32,
+    cells: u32,
+}
+
+const NO_ROW: RowId = RowId { first: 0, cells: 0 };
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    Insert,
+    Update,
+    UpdateWithOld,
+    Delete,
+    Truncate,
+    Shape,
+    Drop,
+    CopyStart,
+    Copied,
+    CopyEnd,
+    Message { transactional: bool },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    op: Op,
+    table: u32,
+    transaction: u32,
+    old: RowId,
+    new: RowId,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct TransactionEntry {
+    id: Cell,
+    commit_time_us: i64,
+    xid: u64,
+    first_entry: usize,
+    first_ordinal: u64,
+}
+
+/// Changes in commit order, covering the source from `from` (exclusive) to `to` (inclusive).
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Where it starts: the `to` of the batch before.
+    pub from: Position,
+    /// Where it ends; set by the source. At a boundary, or inside a transaction that later batches complete.
+    pub to: Position,
+    /// Set by the loop while the sink waits: the source returns after the next commit.
+    pub cut_at_commit: bool,
+    /// Set by the source: to be written before anything is added.
+    pub sealed: bool,
+    bytes: Vec<u8>,
+    cells: Vec<Cell>,
+    entries: Vec<Entry>,
+    transactions: Vec<TransactionEntry>,
+    tables: Vec<Arc<Table>>,
+    /// Index into `tables` by address; the tables are kept alive by `tables`.
+    table_index: HashMap<usize, u32>,
+    last_table: u32,
+}
+
+impl Batch {
+    /// Empties the batch for reuse and lets it start at `from`. Keeps its memory, up to `keep_bytes`.
+    pub fn reset(&mut self, from: &Position, keep_bytes: usize) {
+        self.from.clone_from(from);
+        self.to.clone_from(from);
+        self.cut_at_commit = false;
+        self.sealed = false;
+        self.bytes.clear();
+        self.cells.clear();
+        self.entries.clear();
+        self.transactions.clear();
+        self.tables.clear();
+        self.table_index.clear();
+        self.bytes.shrink_to(keep_bytes);
+        self.cells.shrink_to(keep_bytes / size_of::<Cell>());
+        self.entries.shrink_to(keep_bytes / size_of::<Entry>());
+    }
+
+    /// Whether there is nothing to write: no event, and no position to move.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.from == self.to
+    }
+
+    /// Number of events.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes of memory its contents take.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+            + self.cells.len() * size_of::<Cell>()
+            + self.entries.len() * size_of::<Entry>()
+            + self.transactions.len() * size_of::<TransactionEntry>()
+    }
+
+    /// Takes over the events of `other`, which a copy worker filled, and leaves it empty. Positions stay.
+    ///
+    /// # Panics
+    /// When this batch already has events: they would lose their order.
+    pub fn adopt(&mut self, other: &mut Self) {
+        assert!(self.entries.is_empty(), "a batch with events adopts another");
+        std::mem::swap(self, other);
+        std::mem::swap(&mut self.from, &mut other.from);
+        std::mem::swap(&mut self.to, &mut other.to);
+        self.cut_at_commit = other.cut_at_commit;
+    }
+
+    /// Events from here on belong to the transaction `id`; `first_ordinal` > 0 where a batch before holds its start.
+    ///
+    /// # Errors
+    /// `Data` where the arena is full.
+    pub fn transaction(
+        &mut self,
+        id: fmt::Arguments<'_>,
+        commit_time_us: i64,
+        xid: u64,
+        first_ordinal: u64,
+    ) -> Result<()> {
+        let start = self.bytes.len();
+        std::io::Write::write_fmt(&mut self.bytes, id)
+            .map_err(|error| Error::data("TW-CORE-001", format!("write a transaction id: {error}")))?;
+        let id = self.cell(start)?;
+        let first_entry = self.entries.len();
+        self.transactions.push(TransactionEntry { id, commit_time_us, xid, first_entry, first_ordinal });
+        Ok(())
+    }
+
+    /// Copies values into the arena. One per column of the table that the row is then used with.
+    ///
+    /// # Errors
+    /// `Data` where the arena is full: rows beyond 4 GiB.
+    pub fn add_row<'v>(&mut self, values: impl IntoIterator<Item = Value<'v>>) -> Result<RowId> {
+        let first = self.cells.len();
+        for value in values {
+            let cell = match value {
+                Value::Unsent => Cell { start: 0, len: UNSENT },
+                Value::Null => Cell { start: 0, len: NULL },
+                Value::Text(text) => {
+                    let start = self.bytes.len();
+                    self.bytes.extend_from_slice(text);
+                    self.cell(start)?
+                }
+            };
+            self.cells.push(cell);
+        }
+        match (u32::try_from(first), u32::try_from(self.cells.len() - first)) {
+            (Ok(first), Ok(cells)) => Ok(RowId { first, cells }),
+            _ => Err(full()),
+        }
+    }
+
+    fn cell(&self, start: usize) -> Result<Cell> {
+        if self.bytes.len() > ARENA_BYTES_MAX {
+            return Err(full());
+        }
+        match (u32::try_from(start), u32::try_from(self.bytes.len() - start)) {
+            (Ok(start), Ok(len)) => Ok(Cell { start, len }),
+            _ => Err(full()),
+        }
+    }
+
+    /// Adds [`Change::Insert`].
+    pub fn insert(&mut self, table: &Arc<Table>, new: RowId) {
+        self.push(Op::Insert, table, NO_ROW, new);
+    }
+
+    /// Adds [`Change::Update`].
+    pub fn update(&mut self, table: &Arc<Table>, old: Option<RowId>, new: RowId) {
+        match old {
+            Some(old) => self.push(Op::UpdateWithOld, table, old, new),
+            None => self.push(Op::Update, table, NO_ROW, new),
+        }
+    }
+
+    /// Adds [`Change::Delete`].
+    pub fn delete(&mut self, table: &Arc<Table>, old: RowId) {
+        self.push(Op::Delete, table, old, NO_ROW);
+    }
+
+    /// Adds [`Change::Truncate`].
+    pub fn truncate(&mut self, table: &Arc<Table>) {
+        self.push(Op::Truncate, table, NO_ROW, NO_ROW);
+    }
+
+    /// Adds [`Change::Shape`].
+    pub fn shape(&mut self, table: &Arc<Table>) {
+        self.push(Op::Shape, table, NO_ROW, NO_ROW);
+    }
+
+    /// Adds [`Change::Drop`].
+    pub fn drop_table(&mut self, table: &Arc<Table>) {
+        self.push(Op::Drop, table, NO_ROW, NO_ROW);
+    }
+
+    /// Adds [`Change::CopyStart`].
+    pub fn copy_start(&mut self, table: &Arc<Table>) {
+        self.push(Op::CopyStart, table, NO_ROW, NO_ROW);
+    }
+
+    /// Adds [`Change::Copied`].
+    pub fn copied(&mut self, table: &Arc<Table>, new: RowId) {
+        self.push(Op::Copied, table, NO_ROW, new);
+    }
+
+    /// Adds [`Change::CopyEnd`].
+    pub fn copy_end(&mut self, table: &Arc<Table>) {
+        self.push(Op::CopyEnd, table, NO_ROW, NO_ROW);
+    }
+
+    /// Adds [`Change::Message`].
+    ///
+    /// # Errors
+    /// `Data` where the arena is full.
+    pub fn message(&mut self, prefix: &[u8], content: &[u8], transactional: bool) -> Result<()> {
+        let row = self.add_row([Value::Text(prefix), Value::Text(content)])?;
+        self.push_entry(Op::Message { transactional }, u32::MAX, NO_ROW, row);
+        Ok(())
+    }
+
+    fn push(&mut self, op: Op, table: &Arc<Table>, old: RowId, new: RowId) {
+        for row in [old, new] {
+            debug_assert!(row.cells == 0 || row.cells as usize == table.columns.len(), "a row of another shape");
+        }
+        let table = self.intern(table);
+        self.push_entry(op, table, old, new);
+    }
+
+    /// # Panics
+    /// When no transaction was named before: an event without one has no id.
+    fn push_entry(&mut self, op: Op, table: u32, old: RowId, new: RowId) {
+        assert!(!self.transactions.is_empty(), "an event outside a transaction");
+        #[allow(clippy::cast_possible_truncation, reason = "a batch is bounded in bytes far below u32::MAX entries")]
+        let transaction = (self.transactions.len() - 1) as u32;
+        self.entries.push(Entry { op, table, transaction, old, new });
+    }
+
+    fn intern(&mut self, table: &Arc<Table>) -> u32 {
+        if self.tables.get(self.last_table as usize).is_some_and(|last| Arc::ptr_eq(last, table)) {
+            return self.last_table;
+        }
+        let address = Arc::as_ptr(table) as usize;
+        self.last_table = match self.table_index.get(&address) {
+            Some(&index) => index,
+            None => {
+                #[allow(clippy::cast_possible_truncation, reason = "no server has 2^32 tables in one batch")]
+                let index = self.tables.len() as u32;
+                self.tables.push(Arc::clone(table));
+                self.table_index.insert(address, index);
+                index
+            }
+        };
+        self.last_table
+    }
+
+    /// The events, in order.
+    pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> + Clone {
+        (0..self.entries.len()).map(|index| self.event(index))
+    }
+
+    /// The commit time of the newest transaction in the batch, µs since 1970.
+    #[must_use]
+    pub fn commit_time_us(&self) -> Option<i64> {
+        self.transactions.last().map(|transaction| transaction.commit_time_us)
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "the indexes were made by the verbs above, from these same vectors")]
+    fn event(&self, index: usize) -> Event<'_> {
+        let entry = &self.entries[index];
+        let transaction = &self.transactions[entry.transaction as usize];
+        let table = || &self.tables[entry.table as usize];
+        let (old, new) = (self.row(entry.old), self.row(entry.new));
+        let change = match entry.op {
+            Op::Insert => Change::Insert { table: table(), new },
+            Op::Update => Change::Update { table: table(), old: None, new },
+            Op::UpdateWithOld => Change::Update { table: table(), old: Some(old), new },
+            Op::Delete => Change::Delete { table: table(), old },
+            Op::Truncate => Change::Truncate { table: table() },
+            Op::Shape => Change::Shape { table: table() },
+            Op::Drop => Change::Drop { table: table() },
+            Op::CopyStart => Change::CopyStart { table: table() },
+            Op::Copied => Change::Copied { table: table(), new },
+            Op::CopyEnd => Change::CopyEnd { table: table() },
+            Op::Message { transactional } => Change::Message {
+                prefix: span(&self.bytes, new.cells[0]),
+                content: span(&self.bytes, new.cells[1]),
+                transactional,
+            },
+        };
+        let ordinal = transaction.first_ordinal + (index - transaction.first_entry) as u64;
+        let id = std::str::from_utf8(span(&self.bytes, transaction.id)).unwrap_or_default();
+        let transaction =
+            Transaction { id, commit_time_us: transaction.commit_time_us, xid: transaction.xid };
+        Event { change, transaction, ordinal }
+    }
+
+    #[allow(clippy::indexing_slicing, reason = "a RowId is made by add_row from this batch")]
+    fn row(&self, row: RowId) -> Row<'_> {
+        let first = row.first as usize;
+        Row { cells: &self.cells[first..first + row.cells as usize], bytes: &self.bytes }
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The value of column `index`; `Unsent` beyond the last column.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Value<'a> {
+        self.cells.get(index).map_or(Value::Unsent, |&cell| value(self.bytes, cell))
+    }
+
+    /// The values, in column order.
+    pub fn values(&self) -> impl ExactSizeIterator<Item = Value<'a>> + Clone + use<'a> {
+        let bytes = self.bytes;
+        self.cells.iter().map(move |&cell| value(bytes, cell))
+    }
+}
+
+#[inline]
+fn value(bytes: &[u8], cell: Cell) -> Value<'_> {
+    match cell.len {
+        NULL => Value::Null,
+        UNSENT => Value::Unsent,
+        _ => Value::Text(span(bytes, cell)),
+    }
+}
+
+#[inline]
+#[allow(clippy::indexing_slicing, reason = "a cell is made from the arena it points into")]
+fn span(bytes: &[u8], cell: Cell) -> &[u8] {
+    let start = cell.start as usize;
+    &bytes[start..start + cell.len as usize]
+}
+
+fn full() -> Error {
+    Error::data("TW-CORE-001", "a batch would exceed 4 GiB: one row is too large to be carried")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Column, Fill, Type};
+
+    fn table() -> Arc<Table> {
+        let column = |id, name: &str| Column {
+            id,
+            name: name.into(),
+            kind: Type::Text,
+            source_type: "text".into(),
+            fill: Fill::Null,
+        };
+        let columns = vec![column(1, "id"), column(2, "note")];
+        Arc::new(Table { id: 1, schema: "public".into(), name: "t".into(), columns, key: vec![0] })
+    }
+
+    fn render(batch: &Batch) -> String {
+        batch.events().map(|event| format!("{} {} {:?}\n", event.transaction.id, event.ordinal, event.change)).collect()
+    }
+
+    #[test]
+    fn keeps_null_unsent_and_empty_apart() {
+        let (mut batch, table) = (Batch::default(), table());
+        batch.transaction(format_args!("0/{}", 1), 5, 7, 3).unwrap();
+        let row = batch.add_row([Value::Text(b""), Value::Null]).unwrap();
+        batch.insert(&table, row);
+        let row = batch.add_row([Value::Text(b"1"), Value::Unsent]).unwrap();
+        batch.update(&table, None, row);
+        let events: Vec<_> = batch.events().collect();
+        let Change::Insert { new, .. } = events[0].change else { panic!("{}", render(&batch)) };
+        assert_eq!(new.values().collect::<Vec<_>>(), [Value::Text(b""), Value::Null]);
+        let Change::Update { old: None, new, .. } = events[1].change else { panic!("{}", render(&batch)) };
+        assert_eq!(new.get(1), Value::Unsent);
+        assert_eq!((events[1].ordinal, events[1].transaction.id, events[1].transaction.xid), (4, "0/1", 7));
+    }
+
+    #[test]
+    fn is_empty_only_without_events_and_without_progress() {
+        let mut batch = Batch::default();
+        assert!(batch.is_empty());
+        batch.to.stream.push('1');
+        assert!(!batch.is_empty());
+        let to = batch.to.clone();
+        batch.reset(&to, 0);
+        assert!(batch.is_empty());
+    }
+
+    #[test]
+    fn adopts_events_and_keeps_positions() {
+        let (mut batch, mut worker, table) = (Batch::default(), Batch::default(), table());
+        batch.to.stream.push('9');
+        worker.transaction(format_args!("0/1"), 0, 0, 0).unwrap();
+        let row = worker.add_row([Value::Null, Value::Null]).unwrap();
+        worker.copied(&table, row);
+        batch.adopt(&mut worker);
+        assert_eq!((batch.len(), worker.len(), batch.to.stream.as_str()), (1, 0, "9"));
+    }
+}

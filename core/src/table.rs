@@ -1,0 +1,99 @@
+//! The shape rows are written under: tables, columns, and types that no source or sink owns alone.
+
+/// One table at one point of the stream. A schema change makes a new `Table` with the same `id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// What stays the same when the table is renamed: the source's own number (Postgres: the oid).
+    pub id: u64,
+    /// The schema, exactly as the source spells it.
+    pub schema: String,
+    /// The name, exactly as the source spells it.
+    pub name: String,
+    /// The columns, in the order in which rows carry their values.
+    pub columns: Vec<Column>,
+    /// Indexes into `columns` of the key that identifies a row; empty where nothing does.
+    pub key: Vec<usize>,
+}
+
+/// One column of a [`Table`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// What stays the same when the column is renamed (Postgres: attnum). Never reused within a table.
+    pub id: u32,
+    /// The name, exactly as the source spells it.
+    pub name: String,
+    /// What its values are.
+    pub kind: Type,
+    /// The source's own spelling of the type: `numeric(10,2)`, `public.mood`.
+    pub source_type: String,
+    /// What the rows that existed before this column did hold in it.
+    pub fill: Fill,
+}
+
+/// What older rows hold in a column that has been added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fill {
+    /// NULL.
+    Null,
+    /// The same value for all of them, as text in the form of [`Type`].
+    Constant(String),
+    /// A value per row that the stream does not carry (a volatile default, a rewritten table); says why.
+    Unknown(String),
+}
+
+/// What the values of a column are. Values travel as text in the form named here, which for all of them is the
+/// form Postgres prints with `DateStyle=ISO`, `IntervalStyle=postgres`, `TimeZone=UTC`, `bytea_output=hex`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Type {
+    /// `t` or `f`.
+    Bool,
+    /// 16 bits, signed.
+    Int2,
+    /// 32 bits, signed.
+    Int4,
+    /// 64 bits, signed.
+    Int8,
+    /// 32 bits, unsigned (an oid).
+    UInt4,
+    /// Binary, 32 bits: shortest text that reads back the same; `NaN`, `Infinity`, `-Infinity`.
+    Float4,
+    /// Binary, 64 bits; likewise.
+    Float8,
+    /// Exact. Digits in all and after the point, where declared; `NaN`, `Infinity`, `-Infinity` may occur.
+    Numeric {
+        /// Declared digits and scale (the scale may be negative or exceed the digits), or `None` for any number.
+        limits: Option<(u16, i16)>,
+    },
+    /// Characters, any length.
+    Text,
+    /// Bytes, as `\x` and hexadecimal digits.
+    Bytes,
+    /// `2026-11-21`, `0044-03-15 BC`, `infinity`.
+    Date,
+    /// `24:00:00`, `04:05:06.789`.
+    Time,
+    /// `04:05:06.789+02`, `04:05:06-07:30:15`.
+    TimeTz,
+    /// `2026-11-21 04:05:06.789`, with ` BC` and `infinity` as in dates.
+    Timestamp,
+    /// `2026-11-21 04:05:06.789+00`, always in UTC.
+    TimestampTz,
+    /// `1 year 2 mons -3 days 04:05:06.789`.
+    Interval,
+    /// `0d2f…`, lower case with hyphens.
+    Uuid,
+    /// JSON text as the server prints it.
+    Json,
+    /// An array literal, `{1,NULL,"a b"}`, of any dimensions and lower bounds.
+    Array(Box<Type>),
+    /// Anything else, as the server prints it.
+    Other,
+}
+
+impl Table {
+    /// `schema.name`, for messages and for keys of [`Position::copies`](crate::Position).
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+}
