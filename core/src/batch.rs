@@ -73,7 +73,8 @@ pub struct Event<'a> {
     pub change: Change<'a>,
     /// In which transaction.
     pub transaction: Transaction<'a>,
-    /// Its number inside the transaction, from 0.
+    /// Its number inside the transaction, from 0, counting rows, truncates and messages. Events that a restart may add
+    /// (shapes, copy marks) have the number of the one that follows.
     pub ordinal: u64,
 }
 
@@ -118,6 +119,8 @@ struct Entry {
     op: Op,
     table: u32,
     transaction: u32,
+    /// Counted from the transaction's `first_ordinal`.
+    ordinal: u32,
     old: RowId,
     new: RowId,
 }
@@ -127,7 +130,6 @@ struct TransactionEntry {
     id: Cell,
     commit_time_us: i64,
     xid: u64,
-    first_entry: usize,
     first_ordinal: u64,
 }
 
@@ -142,6 +144,8 @@ pub struct Batch {
     pub cut_at_commit: bool,
     /// Set by the source: to be written before anything is added.
     pub sealed: bool,
+    /// Set by the loop: the batch is full at this many bytes of memory; the event that reaches it is still added.
+    pub bytes_max: usize,
     bytes: Vec<u8>,
     cells: Vec<Cell>,
     entries: Vec<Entry>,
@@ -150,11 +154,13 @@ pub struct Batch {
     /// Index into `tables` by address; the tables are kept alive by `tables`.
     table_index: HashMap<usize, u32>,
     last_table: u32,
+    /// Ordinal of the next event, counted from its transaction's first.
+    next_ordinal: u32,
 }
 
 impl Batch {
-    /// Empties the batch for reuse and lets it start at `from`. Keeps its memory, up to `keep_bytes`.
-    pub fn reset(&mut self, from: &Position, keep_bytes: usize) {
+    /// Empties the batch for reuse and lets it start at `from`. Keeps its memory, up to `bytes_max`.
+    pub fn reset(&mut self, from: &Position, bytes_max: usize) {
         self.from.clone_from(from);
         self.to.clone_from(from);
         self.cut_at_commit = false;
@@ -165,9 +171,10 @@ impl Batch {
         self.transactions.clear();
         self.tables.clear();
         self.table_index.clear();
-        self.bytes.shrink_to(keep_bytes);
-        self.cells.shrink_to(keep_bytes / size_of::<Cell>());
-        self.entries.shrink_to(keep_bytes / size_of::<Entry>());
+        self.bytes_max = bytes_max;
+        self.bytes.shrink_to(bytes_max);
+        self.cells.shrink_to(bytes_max / size_of::<Cell>());
+        self.entries.shrink_to(bytes_max / size_of::<Entry>());
     }
 
     /// Whether there is nothing to write: no event, and no position to move.
@@ -191,6 +198,12 @@ impl Batch {
             + self.transactions.len() * size_of::<TransactionEntry>()
     }
 
+    /// Whether nothing more may be added before it is written.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.sealed || self.size_bytes() >= self.bytes_max
+    }
+
     /// Takes over the events of `other`, which a copy worker filled, and leaves it empty. Positions stay.
     ///
     /// # Panics
@@ -200,7 +213,7 @@ impl Batch {
         std::mem::swap(self, other);
         std::mem::swap(&mut self.from, &mut other.from);
         std::mem::swap(&mut self.to, &mut other.to);
-        self.cut_at_commit = other.cut_at_commit;
+        (self.cut_at_commit, self.bytes_max) = (other.cut_at_commit, other.bytes_max);
     }
 
     /// Events from here on belong to the transaction `id`; `first_ordinal` > 0 where a batch before holds its start.
@@ -218,8 +231,8 @@ impl Batch {
         std::io::Write::write_fmt(&mut self.bytes, id)
             .map_err(|error| Error::data("TW-CORE-001", format!("write a transaction id: {error}")))?;
         let id = self.cell(start)?;
-        let first_entry = self.entries.len();
-        self.transactions.push(TransactionEntry { id, commit_time_us, xid, first_entry, first_ordinal });
+        self.transactions.push(TransactionEntry { id, commit_time_us, xid, first_ordinal });
+        self.next_ordinal = 0;
         Ok(())
     }
 
@@ -329,7 +342,12 @@ impl Batch {
         assert!(!self.transactions.is_empty(), "an event outside a transaction");
         #[allow(clippy::cast_possible_truncation, reason = "a batch is bounded in bytes far below u32::MAX entries")]
         let transaction = (self.transactions.len() - 1) as u32;
-        self.entries.push(Entry { op, table, transaction, old, new });
+        self.entries.push(Entry { op, table, transaction, ordinal: self.next_ordinal, old, new });
+        self.next_ordinal += match op {
+            Op::Insert | Op::Update | Op::UpdateWithOld | Op::Delete => 1,
+            Op::Truncate | Op::Copied | Op::Message { .. } => 1,
+            Op::Shape | Op::Drop | Op::CopyStart | Op::CopyEnd => 0,
+        };
     }
 
     fn intern(&mut self, table: &Arc<Table>) -> u32 {
@@ -353,6 +371,12 @@ impl Batch {
     /// The events, in order.
     pub fn events(&self) -> impl ExactSizeIterator<Item = Event<'_>> + Clone {
         (0..self.entries.len()).map(|index| self.event(index))
+    }
+
+    /// Ordinal that the next counted event of the current transaction will have; 0 before any transaction.
+    #[must_use]
+    pub fn next_ordinal(&self) -> u64 {
+        self.transactions.last().map_or(0, |last| last.first_ordinal + u64::from(self.next_ordinal))
     }
 
     /// The commit time of the newest transaction in the batch, µs since 1970.
@@ -384,7 +408,7 @@ impl Batch {
                 transactional,
             },
         };
-        let ordinal = transaction.first_ordinal + (index - transaction.first_entry) as u64;
+        let ordinal = transaction.first_ordinal + u64::from(entry.ordinal);
         let id = std::str::from_utf8(span(&self.bytes, transaction.id)).unwrap_or_default();
         let transaction =
             Transaction { id, commit_time_us: transaction.commit_time_us, xid: transaction.xid };
@@ -476,8 +500,8 @@ mod tests {
         batch.to.stream.push('1');
         assert!(!batch.is_empty());
         let to = batch.to.clone();
-        batch.reset(&to, 0);
-        assert!(batch.is_empty());
+        batch.reset(&to, 1);
+        assert!(batch.is_empty() && !batch.is_full());
     }
 
     #[test]

@@ -63,7 +63,7 @@ async fn drive<S: Source>(
     let mut spare = Some(Batch::default());
 
     while !stop.is_cancelled() {
-        let full = batch.sealed || batch.size_bytes() >= options.batch_bytes;
+        let full = batch.is_full();
         if !batch.is_empty() && (full || batch.to.at_boundary()) && let Some(mut next) = spare.take() {
             next.reset(&batch.to, options.batch_bytes);
             writer.send(std::mem::replace(&mut batch, next)).await?;
