@@ -86,6 +86,18 @@ impl<'a> Array<'a> {
 }
 
 impl<'a> Element<'a> {
+    /// A text in which a backslash is only a backslash.
+    #[must_use]
+    pub fn plain(raw: &'a [u8]) -> Self {
+        Self { raw, escaped: false }
+    }
+
+    /// The text as it stands, where nothing is escaped in it.
+    #[must_use]
+    pub fn as_plain(&self) -> Option<&'a [u8]> {
+        if self.escaped { None } else { Some(self.raw) }
+    }
+
     /// The element as text, copied only where something is escaped in it.
     #[must_use]
     pub fn text(&self) -> Cow<'a, [u8]> {
