@@ -3,3 +3,18 @@
 pub mod envelope;
 pub mod lsn;
 pub mod pgoutput;
+pub mod connection;
+pub mod error;
+pub mod quote;
+pub mod url;
+mod auth;
+mod connect;
+mod endpoint;
+mod pace;
+mod tls;
+mod transport;
+mod wire;
+
+pub use connection::{Connection, Mode};
+pub use pace::Pace;
+pub use wire::Frame;

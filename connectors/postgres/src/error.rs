@@ -1,0 +1,315 @@
+//! From SQLSTATEs and I/O errors to [`Error`] with its kind. The only file that knows SQLSTATEs; every other
+//! file of this crate that meets an error of the server or the socket comes here.
+//!
+//! | code | kind | meaning | cure |
+//! |---|---|---|---|
+//! | TW-PG-001 | operator | the connection URL is not understood | correct the part it names |
+//! | TW-PG-002 | transient | the server cannot be reached, or the connection ended | wait; check host, port, firewall |
+//! | TW-PG-003 | operator | TLS cannot be set up as `sslmode` asks | correct the certificate, its file or `sslmode` |
+//! | TW-PG-004 | operator | the server refuses the login, or asks for one that is refused here | correct user, password, `pg_hba.conf` |
+//! | TW-PG-005 | transient | no host is what `target_session_attrs` asks for | wait for the failover, or correct the list of hosts |
+//! | TW-PG-006 | transient | the other end does not speak the Postgres protocol as known here | check what listens on that port; report it |
+//! | TW-PG-007 | transient | the server is starting, stopping, full or short of something | wait; see the server's log |
+//! | TW-PG-008 | operator | the database does not exist | correct the URL |
+//! | TW-PG-009 | operator | a right is missing | the GRANT or ALTER ROLE that the message asks for |
+//! | TW-PG-010 | operator | an object does not exist | create it, or correct its name |
+//! | TW-PG-011 | transient | an object is in use, or locked | wait; the other user of a slot is in `pg_replication_slots.active_pid` |
+//! | TW-PG-012 | operator | a setting or the state of an object does not allow it | the setting the message names |
+//! | TW-PG-013 | data | the server refuses or cannot print a value | correct the row |
+//! | TW-PG-014 | operator | the server does not take a statement: version or setting not as expected | see the message; report it |
+//! | TW-PG-015 | operator | the server reports that its data is corrupt | repair the server |
+//! | TW-PG-016 | transient | any other error of the server | see the message |
+//! | TW-PG-017 | operator | an object of that name exists already | use another name, or drop the object |
+
+use std::io;
+
+use tailwater_core::{Error, ErrorKind};
+
+/// TW-PG-001, operator.
+pub const BAD_URL: &str = "TW-PG-001";
+/// TW-PG-002, transient.
+pub const UNREACHABLE: &str = "TW-PG-002";
+/// TW-PG-003, operator.
+pub const TLS: &str = "TW-PG-003";
+/// TW-PG-004, operator.
+pub const LOGIN: &str = "TW-PG-004";
+/// TW-PG-005, transient.
+pub const WRONG_ROLE: &str = "TW-PG-005";
+/// TW-PG-006, transient.
+pub const PROTOCOL: &str = "TW-PG-006";
+/// TW-PG-007, transient.
+pub const UNAVAILABLE: &str = "TW-PG-007";
+/// TW-PG-008, operator.
+pub const NO_DATABASE: &str = "TW-PG-008";
+/// TW-PG-009, operator.
+pub const NO_RIGHT: &str = "TW-PG-009";
+/// TW-PG-010, operator.
+pub const MISSING: &str = "TW-PG-010";
+/// TW-PG-011, transient.
+pub const IN_USE: &str = "TW-PG-011";
+/// TW-PG-012, operator.
+pub const STATE: &str = "TW-PG-012";
+/// TW-PG-013, data.
+pub const VALUE: &str = "TW-PG-013";
+/// TW-PG-014, operator.
+pub const STATEMENT: &str = "TW-PG-014";
+/// TW-PG-015, operator.
+pub const CORRUPT: &str = "TW-PG-015";
+/// TW-PG-016, transient.
+pub const OTHER: &str = "TW-PG-016";
+/// TW-PG-017, operator.
+pub const EXISTS: &str = "TW-PG-017";
+
+/// SQLSTATEs, or classes of two characters, and what they mean here. The longest match wins.
+const SQLSTATES: &[(&str, &str, ErrorKind)] = {
+    use ErrorKind::{Data, Operator, Transient};
+    &[
+        ("08", UNREACHABLE, Transient),
+        ("08P01", PROTOCOL, Transient),
+        ("0A", STATEMENT, Operator),
+        ("22", VALUE, Data),
+        // A bad parameter value in a statement of ours is no row.
+        ("22023", STATEMENT, Operator),
+        ("23", VALUE, Data),
+        ("25P03", UNAVAILABLE, Transient),
+        ("25006", STATE, Operator),
+        ("28", LOGIN, Operator),
+        ("28000", LOGIN, Operator),
+        ("28P01", LOGIN, Operator),
+        ("3D000", NO_DATABASE, Operator),
+        ("3F000", MISSING, Operator),
+        ("40", UNAVAILABLE, Transient),
+        ("42", STATEMENT, Operator),
+        ("42501", NO_RIGHT, Operator),
+        ("42601", STATEMENT, Operator),
+        ("42703", MISSING, Operator),
+        ("42704", MISSING, Operator),
+        ("42710", EXISTS, Operator),
+        ("42883", MISSING, Operator),
+        ("42P01", MISSING, Operator),
+        ("42P04", EXISTS, Operator),
+        ("42P07", EXISTS, Operator),
+        ("53", UNAVAILABLE, Transient),
+        ("53100", UNAVAILABLE, Transient),
+        ("53200", UNAVAILABLE, Transient),
+        ("53300", UNAVAILABLE, Transient),
+        ("53400", STATE, Operator),
+        ("54", STATE, Operator),
+        ("55000", STATE, Operator),
+        ("55006", IN_USE, Transient),
+        ("55P03", IN_USE, Transient),
+        ("57", UNAVAILABLE, Transient),
+        ("57014", UNAVAILABLE, Transient),
+        ("57P01", UNAVAILABLE, Transient),
+        ("57P02", UNAVAILABLE, Transient),
+        ("57P03", UNAVAILABLE, Transient),
+        ("57P04", NO_DATABASE, Operator),
+        ("58", UNAVAILABLE, Transient),
+        ("58P01", STATE, Operator),
+        ("F0000", STATE, Operator),
+        ("XX000", OTHER, Transient),
+        ("XX001", CORRUPT, Operator),
+        ("XX002", CORRUPT, Operator),
+    ]
+};
+
+/// What an SQLSTATE means here. One that is not known is taken for something that passes.
+#[must_use]
+pub fn classify(sqlstate: &str) -> (&'static str, ErrorKind) {
+    let class = sqlstate.get(..2).unwrap_or_default();
+    let find = |wanted: &str| SQLSTATES.iter().find(|(key, ..)| *key == wanted);
+    match find(sqlstate).or_else(|| find(class)) {
+        Some((_, code, kind)) => (code, *kind),
+        None => (OTHER, ErrorKind::Transient),
+    }
+}
+
+/// The error in the body of an ErrorResponse. DETAIL and CONTEXT, which hold row values, are left out, and so is
+/// the message where it may quote one.
+pub(crate) fn from_server(body: &[u8]) -> Error {
+    let mut fields = body.split(|byte| *byte == 0).filter_map(|field| {
+        let (tag, text) = field.split_first()?;
+        Some((*tag, String::from_utf8_lossy(text).into_owned()))
+    });
+    let (mut sqlstate, mut message, mut hint, mut table) = (String::new(), String::new(), None, None);
+    for (tag, text) in fields.by_ref() {
+        match tag {
+            b'C' => sqlstate = text,
+            b'M' => message = text,
+            b'H' => hint = Some(text),
+            b't' => table = Some(text),
+            _ => {}
+        }
+    }
+    let (code, kind) = classify(&sqlstate);
+    // A function's own RAISE (class P0) says what it likes, values included.
+    if kind == ErrorKind::Data || sqlstate.starts_with("P0") {
+        message = match table {
+            Some(table) => format!("the server refuses a value of table {table}"),
+            None => "the server refuses a value; its own log has the details".to_owned(),
+        };
+    }
+    let error = Error::new(kind, code, format!("{message} (SQLSTATE {sqlstate})"));
+    match hint {
+        Some(hint) if kind == ErrorKind::Operator => error.remedy(hint),
+        Some(_) | None => error,
+    }
+}
+
+/// A failure of the socket, or of TLS on it.
+pub(crate) fn from_io(error: &io::Error) -> Error {
+    let tls = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match tls {
+        Some(tls) if is_lasting(tls) => Error::operator(TLS, tls.to_string()),
+        Some(_) | None => Error::transient(UNREACHABLE, error.to_string()),
+    }
+}
+
+/// Whether a failure of TLS comes from the certificates or settings of one side, and not from the network.
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "two foreign enums that grow; what is not known passes"
+)]
+fn is_lasting(error: &rustls::Error) -> bool {
+    use rustls::AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::UnsupportedNameType
+        | rustls::Error::PeerIncompatible(_)
+        | rustls::Error::NoApplicationProtocol => true,
+        rustls::Error::AlertReceived(alert) => matches!(
+            alert,
+            Alert::HandshakeFailure
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                | Alert::ProtocolVersion
+                | Alert::InsufficientSecurity
+                | Alert::UnrecognisedName
+                | Alert::CertificateRequired
+                | Alert::NoApplicationProtocol
+        ),
+        _ => false,
+    }
+}
+
+/// The connection ended where an answer was due.
+pub(crate) fn ended() -> Error {
+    Error::transient(UNREACHABLE, "the server closed the connection")
+}
+
+/// Bytes that no Postgres sends here.
+pub(crate) fn protocol(message: impl Into<String>) -> Error {
+    Error::transient(PROTOCOL, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(fields: &[(char, &str)]) -> Vec<u8> {
+        let mut body: Vec<u8> = fields
+            .iter()
+            .flat_map(|(tag, text)| format!("{tag}{text}\0").into_bytes())
+            .collect();
+        body.push(0);
+        body
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_found_by_its_own_sqlstate() {
+        for (key, code, kind) in SQLSTATES {
+            let sqlstate = format!("{key:9<5}");
+            assert_eq!(classify(&sqlstate), (*code, *kind), "{sqlstate}");
+        }
+    }
+
+    #[test]
+    fn the_kinds_that_decide_about_a_restart() {
+        use ErrorKind::{Data, Operator, Transient};
+        for (sqlstate, code, kind) in [
+            ("08006", UNREACHABLE, Transient),
+            ("08P01", PROTOCOL, Transient),
+            ("0A000", STATEMENT, Operator),
+            ("22P05", VALUE, Data),
+            ("22023", STATEMENT, Operator),
+            ("23505", VALUE, Data),
+            ("25006", STATE, Operator),
+            ("25P03", UNAVAILABLE, Transient),
+            ("28000", LOGIN, Operator),
+            ("28P01", LOGIN, Operator),
+            ("3D000", NO_DATABASE, Operator),
+            ("3F000", MISSING, Operator),
+            ("40001", UNAVAILABLE, Transient),
+            ("40P01", UNAVAILABLE, Transient),
+            ("42501", NO_RIGHT, Operator),
+            ("42601", STATEMENT, Operator),
+            ("42704", MISSING, Operator),
+            ("42710", EXISTS, Operator),
+            ("42P01", MISSING, Operator),
+            ("53100", UNAVAILABLE, Transient),
+            ("53200", UNAVAILABLE, Transient),
+            ("53300", UNAVAILABLE, Transient),
+            ("53400", STATE, Operator),
+            ("55000", STATE, Operator),
+            ("55006", IN_USE, Transient),
+            ("55P03", IN_USE, Transient),
+            ("57014", UNAVAILABLE, Transient),
+            ("57P01", UNAVAILABLE, Transient),
+            ("57P02", UNAVAILABLE, Transient),
+            ("57P03", UNAVAILABLE, Transient),
+            ("57P04", NO_DATABASE, Operator),
+            ("58030", UNAVAILABLE, Transient),
+            ("58P01", STATE, Operator),
+            ("XX000", OTHER, Transient),
+            ("XX001", CORRUPT, Operator),
+            ("XX002", CORRUPT, Operator),
+            ("HV000", OTHER, Transient),
+            ("", OTHER, Transient),
+            ("é", OTHER, Transient),
+        ] {
+            assert_eq!(classify(sqlstate), (code, kind), "{sqlstate}");
+        }
+    }
+
+    #[test]
+    fn an_error_response_keeps_the_message_and_the_hint_but_no_detail() {
+        let error = from_server(&response(&[
+            ('S', "ERROR"),
+            ('C', "53400"),
+            ('M', "all replication slots are in use"),
+            ('D', "secret detail"),
+            ('H', "Free one or increase \"max_replication_slots\"."),
+        ]));
+        assert_eq!(error.kind(), ErrorKind::Operator);
+        assert_eq!(
+            error.to_string(),
+            "all replication slots are in use (SQLSTATE 53400) [TW-PG-012]\n  to mend it: Free one or increase \"max_replication_slots\"."
+        );
+    }
+
+    #[test]
+    fn a_message_that_may_quote_a_value_is_withheld() {
+        let error = from_server(&response(&[
+            ('C', "22P02"),
+            ('M', "invalid input syntax for type integer: \"4711-secret\""),
+        ]));
+        assert!(!error.to_string().contains("secret"), "{error}");
+        let error = from_server(&response(&[('C', "P0001"), ('M', "secret")]));
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_error_response_is_still_an_error() {
+        for body in [&b""[..], b"\0", b"C", b"\xff\xfe\0\0"] {
+            assert_eq!(from_server(body).kind(), ErrorKind::Transient);
+        }
+    }
+}
