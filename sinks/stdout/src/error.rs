@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | TW-OUT-001 | operator | whatever read standard output has gone | start it again, then the pipeline |
 //! | TW-OUT-002 | transient | standard output does not take what is written | wait; free space where it is a file |
-//! | TW-OUT-003 | operator | another process uses the position file | stop it, or name another file in `position_file` |
+//! | TW-OUT-003 | operator | another process uses the position file | stop it, or name another file with `position` |
 //! | TW-OUT-004 | operator | the folder of the position file cannot be written | create it, or give the right to write it |
 
 use std::io;
@@ -22,10 +22,10 @@ pub(crate) fn output(error: &io::Error) -> Error {
 
 pub(crate) fn in_use(path: &Path) -> Error {
     Error::operator("TW-OUT-003", format!("another process uses {}", path.display()))
-        .remedy("stop the other process, or name another file with position_file in [sink.stdout]")
+        .remedy("stop the other process, or name another file with `position` in [sink.stdout]")
 }
 
 pub(crate) fn not_writable(path: &Path, error: &io::Error) -> Error {
     Error::operator("TW-OUT-004", format!("{}: {error}", path.display()))
-        .remedy("give the right to write there, or name another file with position_file in [sink.stdout]")
+        .remedy("give the right to write there, or name another file with `position` in [sink.stdout]")
 }

@@ -22,7 +22,6 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use tailwater_core::checkpoint::Checkpoint;
@@ -36,10 +35,21 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// `[sink.stdout]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where the position is kept. The daemon's default is the pipeline's name with `.position` beside its file.
-    pub position_file: PathBuf,
+    /// The file that holds the position.
+    pub position: PathBuf,
     /// How a line looks.
     pub format: Format,
+}
+
+impl Config {
+    /// The position in this file, everything else as by default.
+    #[must_use]
+    pub fn new(position: PathBuf) -> Self {
+        Self {
+            position,
+            format: Format::default(),
+        }
+    }
 }
 
 /// How a line looks.
@@ -54,32 +64,16 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every spelling in a configuration.
-    pub const NAMES: &[&str] = &["json", "row"];
+    /// Every format by its spelling in a configuration.
+    pub const ALL: &[(&str, Self)] = &[("json", Self::Json), ("row", Self::Row)];
 }
-
-impl FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        match text {
-            "json" => Ok(Self::Json),
-            "row" => Ok(Self::Row),
-            _ => Err(UnknownFormat),
-        }
-    }
-}
-
-/// A format that is none of [`Format::NAMES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownFormat;
 
 /// What the position file of `config` holds; `None` where there is none yet.
 ///
 /// # Errors
 /// `Operator` where it cannot be read or is not a position.
 pub fn position(config: &Config) -> Result<Option<Position>> {
-    Checkpoint::new(&config.position_file).load()
+    Checkpoint::new(&config.position).load()
 }
 
 /// The sink. Writes to standard output, or in tests to anything else.
@@ -107,7 +101,7 @@ impl<W: Write + Send + 'static> Stdout<W> {
         Self {
             writer,
             encoder,
-            position_file: config.position_file,
+            position_file: config.position,
             lock: None,
         }
     }

@@ -59,7 +59,7 @@ impl Setup {
 
     fn config(&self) -> Config {
         Config {
-            position_file: self.folder.path().join("state/shop.position"),
+            position: self.folder.path().join("state/shop.position"),
             format: self.format,
         }
     }
@@ -332,7 +332,7 @@ fn no_two_processes_share_a_position_file() {
 fn a_folder_that_cannot_be_written_is_named_before_any_line() {
     let setup = Setup::new();
     let config = Config {
-        position_file: "/proc/nowhere/shop.position".into(),
+        position: "/proc/nowhere/shop.position".into(),
         ..setup.config()
     };
     let error = Stdout::with_writer(config, setup.pipe.clone())
