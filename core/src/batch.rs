@@ -183,6 +183,12 @@ impl Batch {
         self.entries.is_empty() && self.from == self.to
     }
 
+    /// Whether it holds any event; without one it may still move the position.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     /// Number of events.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,0 +1,383 @@
+//! The first copy: one exported snapshot, several sessions, large tables in ranges of `ctid`.
+//!
+//! All sessions import the snapshot that `CREATE_REPLICATION_SLOT` exported, so what they read is exactly what the
+//! stream continues from: no gap, no repeat. Every table stays locked in `ACCESS SHARE` until the copy ends, because
+//! a rewriting `ALTER TABLE` would make it look empty to an older snapshot.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tailwater_core::error::Doing;
+use tailwater_core::{Batch, CopyProgress, Error, Position, Result, Table};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use crate::catalog::{self, Published};
+use crate::config::Config;
+use crate::connection::{Connection, Mode};
+use crate::continuity;
+use crate::copytext;
+use crate::lsn::Lsn;
+use crate::quote;
+
+/// Bytes of a batch that a session fills. Sessions + 1 of them exist at a time.
+const PIECE_BYTES: usize = 2 << 20;
+
+/// A copy under way.
+pub struct Copying {
+    /// Where the stream continues; the slot was created here.
+    pub consistent: Lsn,
+    /// The connection that created the slot, which will stream from it.
+    pub connection: Connection,
+    source: String,
+    tables: Vec<Copied>,
+    pieces: mpsc::Receiver<Piece>,
+    sessions: JoinSet<Result<()>>,
+    /// Keeps the table locks; rolled back when dropped.
+    guard: Connection,
+    started: bool,
+    waiting: Option<Piece>,
+    commit_time_us: i64,
+}
+
+struct Copied {
+    table: Arc<Table>,
+    progress: CopyProgress,
+    /// Ranges that no session has finished yet.
+    ranges_left: usize,
+}
+
+/// What a session hands over: rows of one table, and whether they are the last of a range.
+struct Piece {
+    table: usize,
+    rows: Batch,
+    range_done: bool,
+}
+
+/// One `COPY`: some pages of one heap, into one target table.
+#[derive(Debug, Clone)]
+struct Range {
+    table: usize,
+    sql: String,
+    what: String,
+}
+
+/// The tables a copy will write, as the sink is told before anything is created at the server.
+///
+/// # Errors
+/// Those of the connection, and `Operator` where the publication holds no wanted table.
+pub async fn announce(connection: &mut Connection, config: &Config, source: &str) -> Result<Position> {
+    let published = catalog::published(connection, config).await.doing(|| "list the tables to copy")?;
+    if published.is_empty() {
+        return Err(Error::operator("TW-PG-070", "no published table matches `tables`: there is nothing to copy")
+            .remedy("correct [source.postgres] tables, or add the tables to the publication"));
+    }
+    let copies = published.iter().map(|one| (one.table.full_name(), progress(one))).collect();
+    Ok(Position { source: source.to_owned(), stream: String::new(), event: 0, copies })
+}
+
+fn progress(published: &Published) -> CopyProgress {
+    CopyProgress { rows_estimated: published.rows_estimated, ..CopyProgress::default() }
+}
+
+/// Creates the slot, imports its snapshot everywhere, and lets the sessions begin. A slot that an interrupted copy
+/// left behind is dropped first: the sink's position says that it is ours.
+///
+/// # Errors
+/// Those of the server; whatever was created is dropped by the next attempt.
+pub async fn begin(mut connection: Connection, config: Arc<Config>, source: String) -> Result<Copying> {
+    let slot = &config.slot;
+    if continuity::slot_exists(&mut connection, slot).await? {
+        info!(slot, "drop the slot of an interrupted copy");
+        connection.query(&format!("DROP_REPLICATION_SLOT {} WAIT", quote::identifier(slot))).await?;
+    }
+    let (consistent, snapshot) = create_slot(&mut connection, slot).await.doing(|| format!("create slot {slot}"))?;
+    info!(slot, position = %consistent, "created the slot; the copy begins");
+    let mut guard = session(&config, &snapshot).await?;
+    let published = catalog::published(&mut guard, &config).await.doing(|| "list the tables to copy")?;
+    lock(&mut guard, &published).await.doing(|| "lock the tables against rewriting")?;
+
+    let ranges: Vec<Range> =
+        published.iter().enumerate().flat_map(|(index, one)| ranges(index, one, config.copy_range_bytes)).collect();
+    let tables = published.iter().enumerate().map(|(index, one)| Copied {
+        table: Arc::clone(&one.table),
+        progress: progress(one),
+        ranges_left: ranges.iter().filter(|range| range.table == index).count(),
+    });
+    let tables: Vec<Copied> = tables.collect();
+    let commit_time_us = now_us();
+    let workers = config.copy_workers.clamp(1, ranges.len().max(1));
+    let queue = Arc::new(Mutex::new(VecDeque::from(ranges)));
+    let (sender, pieces) = mpsc::channel(1);
+    let mut sessions = JoinSet::new();
+    for _ in 0..workers {
+        let connection = session(&config, &snapshot).await?;
+        let shapes = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
+        let session =
+            Session { connection, shapes, transaction: (consistent, commit_time_us), pieces: sender.clone() };
+        sessions.spawn(session.run(Arc::clone(&queue)));
+    }
+    Ok(Copying {
+        consistent,
+        connection,
+        source,
+        tables,
+        pieces,
+        sessions,
+        guard,
+        started: false,
+        waiting: None,
+        commit_time_us,
+    })
+}
+
+async fn create_slot(connection: &mut Connection, slot: &str) -> Result<(Lsn, String)> {
+    let options = if connection.server_version() >= 150_000 { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
+    let sql = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {options}", quote::identifier(slot));
+    let rows = connection.query(&sql).await?;
+    let field = |index: usize| rows.first().and_then(|row| row.get(index)).cloned().flatten();
+    match (field(1), field(2)) {
+        (Some(consistent), Some(snapshot)) => Ok((continuity::lsn(&consistent)?, snapshot)),
+        _ => Err(Error::transient("TW-PG-061", "CREATE_REPLICATION_SLOT does not answer as documented")),
+    }
+}
+
+/// A session that sees exactly the slot's snapshot.
+async fn session(config: &Config, snapshot: &str) -> Result<Connection> {
+    let mut connection = Connection::open(&config.url, Mode::Sql).await.doing(|| "open a copy session")?;
+    let sql = format!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {}",
+        quote::literal(snapshot)
+    );
+    connection.query(&sql).await.doing(|| "import the snapshot")?;
+    Ok(connection)
+}
+
+/// Locks every heap and proves that none was rewritten between snapshot and lock: rewritten rows are invisible to us.
+async fn lock(guard: &mut Connection, published: &[Published]) -> Result<()> {
+    let heaps: Vec<&str> = published.iter().flat_map(|one| &one.heaps).map(|heap| heap.sql_name.as_str()).collect();
+    let oids: Vec<String> = published.iter().flat_map(|one| &one.heaps).map(|heap| heap.oid.to_string()).collect();
+    if heaps.is_empty() {
+        return Ok(());
+    }
+    guard.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", heaps.join(", "))).await?;
+    let sql = format!(
+        "SELECT oid::regclass FROM pg_catalog.pg_class
+         WHERE oid IN ({}) AND relfilenode <> pg_catalog.pg_relation_filenode(oid)",
+        oids.join(", ")
+    );
+    match guard.query(&sql).await?.into_iter().flatten().flatten().next() {
+        None => Ok(()),
+        Some(name) => Err(Error::transient("TW-PG-071", format!("{name} was rewritten while the copy began"))),
+    }
+}
+
+/// Cuts a table into ranges of pages. The last one of each heap is open: it may have grown.
+fn ranges(index: usize, published: &Published, range_bytes: u64) -> Vec<Range> {
+    let pages_max = (range_bytes / 8192).max(1);
+    let columns: Vec<String> = published.table.columns.iter().map(|column| quote::identifier(&column.name)).collect();
+    let columns = columns.join(", ");
+    let mut ranges = Vec::new();
+    for heap in &published.heaps {
+        let mut first = 0;
+        loop {
+            let next = first + pages_max;
+            let last = next >= heap.pages;
+            let mut conditions = Vec::new();
+            if first > 0 {
+                conditions.push(format!("ctid >= '({first},0)'::tid"));
+            }
+            if !last {
+                conditions.push(format!("ctid < '({next},0)'::tid"));
+            }
+            conditions.extend(published.row_filter.iter().map(|filter| format!("({filter})")));
+            let filter = if conditions.is_empty() {
+                String::new()
+            } else {
+                format!(" WHERE {}", conditions.join(" AND "))
+            };
+            let sql = format!("COPY (SELECT {columns} FROM ONLY {}{filter}) TO STDOUT", heap.sql_name);
+            ranges.push(Range { table: index, sql, what: format!("{} from page {first}", heap.sql_name) });
+            if last {
+                break;
+            }
+            first = next;
+        }
+    }
+    ranges
+}
+
+/// One session: takes ranges from the queue until it is empty.
+struct Session {
+    connection: Connection,
+    shapes: Vec<Arc<Table>>,
+    transaction: (Lsn, i64),
+    pieces: mpsc::Sender<Piece>,
+}
+
+impl Session {
+    async fn run(mut self, queue: Arc<Mutex<VecDeque<Range>>>) -> Result<()> {
+        loop {
+            let range = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(range) = range else { break };
+            self.copy(&range).await.doing(|| format!("copy {}", range.what))?;
+        }
+        self.connection.query("COMMIT").await?;
+        self.connection.finish().await
+    }
+
+    async fn copy(&mut self, range: &Range) -> Result<()> {
+        let Some(table) = self.shapes.get(range.table).map(Arc::clone) else { return Ok(()) };
+        self.connection.copy_out(&range.sql).await?;
+        let mut rows = self.piece()?;
+        loop {
+            let more = take_rows(&mut self.connection, &table, &mut rows)?;
+            if rows.is_full() {
+                let full = std::mem::replace(&mut rows, self.piece()?);
+                if !self.hand_over(range.table, full, false).await {
+                    return Ok(());
+                }
+            } else if !more {
+                break;
+            } else {
+                self.connection.fill().await?;
+            }
+        }
+        self.hand_over(range.table, rows, true).await;
+        Ok(())
+    }
+
+    fn piece(&self) -> Result<Batch> {
+        let mut rows = Batch::default();
+        rows.reset(&Position::default(), PIECE_BYTES);
+        let (consistent, commit_time_us) = self.transaction;
+        rows.transaction(format_args!("{consistent}"), commit_time_us, 0, 0)?;
+        Ok(rows)
+    }
+
+    /// Whether anybody still wants it.
+    async fn hand_over(&self, table: usize, rows: Batch, range_done: bool) -> bool {
+        self.pieces.send(Piece { table, rows, range_done }).await.is_ok()
+    }
+}
+
+/// Decodes the rows that have arrived. False once the server has ended the copy.
+fn take_rows(connection: &mut Connection, table: &Arc<Table>, rows: &mut Batch) -> Result<bool> {
+    while !rows.is_full() {
+        let Some(frame) = connection.frame()? else { return Ok(true) };
+        match frame.tag {
+            b'd' => {
+                let row = copytext::add_row(rows, frame.body, table.columns.len())?;
+                rows.copied(table, row);
+            }
+            b'c' | b'C' => {}
+            b'Z' => return Ok(false),
+            tag => {
+                return Err(Error::data("TW-PG-072", format!("unexpected message {:?} in a copy", char::from(tag))));
+            }
+        }
+    }
+    Ok(true)
+}
+
+impl Copying {
+    /// Adds what the sessions have read. True once the copy is whole, and `batch.to` streams from [`Self::consistent`].
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The first failure of any session.
+    pub async fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+        if !self.started {
+            self.start(batch)?;
+            return Ok(false);
+        }
+        if self.waiting.is_none() {
+            self.waiting = self.next_piece().await?;
+        }
+        match self.waiting.take() {
+            Some(piece) => self.add(piece, batch).map(|()| false),
+            None => {
+                batch.to.copies.clear();
+                batch.to.stream = self.consistent.to_string();
+                batch.sealed = true;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Every table starts empty, whatever an interrupted copy left.
+    fn start(&mut self, batch: &mut Batch) -> Result<()> {
+        batch.transaction(format_args!("{}", self.consistent), self.commit_time_us, 0, 0)?;
+        batch.to.source.clone_from(&self.source);
+        batch.to.stream.clear();
+        batch.to.copies.clear();
+        for copied in &mut self.tables {
+            batch.copy_start(&copied.table);
+            if copied.ranges_left == 0 {
+                copied.progress.done = true;
+                batch.copy_end(&copied.table);
+            }
+            batch.to.copies.insert(copied.table.full_name(), copied.progress.clone());
+        }
+        batch.sealed = true;
+        self.started = true;
+        Ok(())
+    }
+
+    async fn next_piece(&mut self) -> Result<Option<Piece>> {
+        loop {
+            tokio::select! {
+                biased;
+                piece = self.pieces.recv() => match piece {
+                    Some(piece) => return Ok(Some(piece)),
+                    None => return self.join().await.map(|()| None),
+                },
+                Some(ended) = self.sessions.join_next() => session_ended(ended)?,
+            }
+        }
+    }
+
+    async fn join(&mut self) -> Result<()> {
+        while let Some(ended) = self.sessions.join_next().await {
+            session_ended(ended)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, mut piece: Piece, batch: &mut Batch) -> Result<()> {
+        let Some(copied) = self.tables.get_mut(piece.table) else { return Ok(()) };
+        copied.progress.rows += piece.rows.len() as u64;
+        batch.adopt(&mut piece.rows);
+        if piece.range_done {
+            copied.ranges_left -= 1;
+            if copied.ranges_left == 0 {
+                copied.progress.done = true;
+                batch.copy_end(&copied.table);
+            }
+        }
+        batch.to.copies.insert(copied.table.full_name(), copied.progress.clone());
+        batch.sealed = true;
+        Ok(())
+    }
+
+    /// Releases the table locks and gives the connection that streams on.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn finish(mut self) -> Result<Connection> {
+        self.guard.query("COMMIT").await?;
+        self.guard.finish().await?;
+        Ok(self.connection)
+    }
+}
+
+fn session_ended(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    ended.unwrap_or_else(|error| Err(Error::transient("TW-PG-073", format!("a copy session broke down: {error}"))))
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,316 @@
+//! Following the log: frames from the walsender into batches, and the status that lets it forget.
+//!
+//! `flush` and `apply` are only ever what the sink holds. Between transactions a keepalive moves the position too, at
+//! most every [`Config::idle_position_interval`], so that a database whose changes are all foreign frees its WAL.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tailwater_core::error::Doing;
+use tailwater_core::{Batch, Error, Position, Result};
+use tokio::time::Instant;
+
+use crate::assemble::{Assembler, Relation, Step};
+use crate::catalog::TableRow;
+use crate::config::Config;
+use crate::connection::{Connection, Mode};
+use crate::continuity::{self, Identity};
+use crate::lsn::Lsn;
+use crate::envelope::{Replication, Status, decode_copy_data, status_update};
+use crate::pgoutput::{self, Message};
+use crate::quote;
+use crate::shapes;
+
+/// A confirmed position is told to the server at most this often, unless it asks.
+const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
+/// Answers to a server that asks are at least this far apart: one that shuts down asks after every answer.
+const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
+/// While catching up and nothing comes, ask the server where it is this often.
+const ASK_INTERVAL: Duration = Duration::from_millis(250);
+
+type Shape = Pin<Box<dyn Future<Output = Result<(Connection, TableRow)>> + Send>>;
+
+/// The second connection, which looks shapes up in the catalogue.
+enum Catalogue {
+    Idle(Connection),
+    Busy(Shape),
+    /// A lookup failed; the attempt is about to end.
+    Lost,
+}
+
+/// A running `START_REPLICATION`.
+pub struct Stream {
+    connection: Connection,
+    catalogue: Catalogue,
+    config: Arc<Config>,
+    identity: String,
+    assembler: Assembler,
+    /// A relation message whose shape is being looked up.
+    described: Option<Vec<u8>>,
+    /// Newest end of log the server told of.
+    server_end: Lsn,
+    /// End of log when the source was opened.
+    head: Lsn,
+    confirmed: Lsn,
+    told: Lsn,
+    status_interval: Duration,
+    status_due: Instant,
+    status_sent: Instant,
+    /// The server waits for an answer.
+    asked: bool,
+    moved: Instant,
+}
+
+/// Where to start, and what was the end of the log when the source was opened.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Whose log.
+    pub identity: Identity,
+    /// From where.
+    pub position: Position,
+    /// End of log at open.
+    pub head: Lsn,
+}
+
+impl Stream {
+    /// Starts replication on `connection` from `start`.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub async fn start(mut connection: Connection, config: Arc<Config>, start: Start) -> Result<Self> {
+        let from = continuity::stream_lsn(&start.position)?;
+        let timeout = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
+        let timeout = connection.query(timeout).await?.into_iter().flatten().flatten().next();
+        let timeout_ms: u64 = timeout.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let status_interval = match timeout_ms {
+            0 => Duration::from_secs(10),
+            _ => Duration::from_millis(timeout_ms / 3).clamp(Duration::from_millis(20), Duration::from_secs(10)),
+        };
+        let catalogue = Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
+        let publication = quote::literal(&quote::identifier(&config.publication));
+        let sql = format!(
+            "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {publication}, messages 'true')",
+            quote::identifier(&config.slot)
+        );
+        connection.copy_both(&sql).await.doing(|| format!("stream from slot {} at {from}", config.slot))?;
+        let now = Instant::now();
+        Ok(Self {
+            connection,
+            catalogue: Catalogue::Idle(catalogue),
+            config,
+            identity: start.identity.to_string(),
+            assembler: Assembler::new(from, start.position.event),
+            described: None,
+            server_end: start.head,
+            head: start.head,
+            confirmed: from,
+            told: Lsn::default(),
+            status_interval,
+            status_due: now,
+            status_sent: now.checked_sub(CONFIRM_INTERVAL).unwrap_or(now),
+            asked: false,
+            moved: now.checked_sub(Duration::from_secs(3600)).unwrap_or(now),
+        })
+    }
+
+    /// As [`Source::read`](tailwater_core::Source::read). Cancel-safe: what must outlive a dropped future is in `self`.
+    pub async fn read(&mut self, batch: &mut Batch) -> Result<()> {
+        loop {
+            if self.described.is_some() {
+                self.look_up(batch).await?;
+            }
+            self.decode(batch)?;
+            self.mark(batch);
+            if !batch.is_empty() && self.described.is_none() {
+                return Ok(());
+            }
+            if self.described.is_none() {
+                self.wait().await?;
+            }
+        }
+    }
+
+    /// Decodes what has arrived, until there is no more, a shape must be looked up, or the batch is to be cut.
+    fn decode(&mut self, batch: &mut Batch) -> Result<()> {
+        while self.described.is_none() && !batch.is_full() {
+            let Some(frame) = self.connection.frame()? else { return Ok(()) };
+            let payload = match frame.tag {
+                b'd' => match decode_copy_data(frame.body)? {
+                    Replication::XLogData { end, payload, .. } => {
+                        self.server_end = self.server_end.max(end);
+                        payload
+                    }
+                    Replication::Keepalive { wal_end, reply_requested, .. } => {
+                        self.server_end = self.server_end.max(wal_end);
+                        self.assembler.nothing_until(wal_end);
+                        self.asked |= reply_requested;
+                        continue;
+                    }
+                },
+                b'c' | b'C' | b'Z' => {
+                    return Err(Error::transient("TW-PG-044", "the server ended the stream"));
+                }
+                tag => {
+                    let tag = char::from(tag);
+                    return Err(Error::data("TW-PG-045", format!("unexpected message {tag:?} in the stream")));
+                }
+            };
+            let message = pgoutput::decode(payload, false)?;
+            match self.assembler.apply(&message, batch)? {
+                Step::Continue => {}
+                Step::Committed if batch.cut_at_commit && batch.len() > 0 => return Ok(()),
+                Step::Committed => {}
+                Step::Described => self.described = Some(payload.to_vec()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets where the batch ends. Without events the position moves only now and then, and once when caught up.
+    fn mark(&mut self, batch: &mut Batch) {
+        let covered = self.assembler.covered();
+        let catching_up = batch.to.stream.parse::<Lsn>().is_ok_and(|to| to < self.head) && covered >= self.head;
+        let due = self.moved.elapsed() >= self.config.idle_position_interval;
+        if batch.len() == 0 && !catching_up && !due {
+            return;
+        }
+        if batch.len() == 0 && self.assembler.event() == 0 && batch.to.stream.parse() == Ok(covered) {
+            return;
+        }
+        self.moved = Instant::now();
+        batch.to.source.clone_from(&self.identity);
+        batch.to.stream.clear();
+        // Writing into a String cannot fail.
+        if std::fmt::Write::write_fmt(&mut batch.to.stream, format_args!("{covered}")).is_ok() {
+            batch.to.event = self.assembler.event();
+        }
+    }
+
+    /// The shape of the relation that was described last. Cancel-safe: the lookup is kept in `self`.
+    async fn look_up(&mut self, batch: &mut Batch) -> Result<()> {
+        let Some(message) = &self.described else { return Ok(()) };
+        let Message::Relation { relation, .. } = pgoutput::decode(message, false)? else { return Ok(()) };
+        let oid = relation.oid;
+        if let Catalogue::Idle(_) = &self.catalogue
+            && let Catalogue::Idle(connection) = std::mem::replace(&mut self.catalogue, Catalogue::Lost)
+        {
+            self.catalogue = Catalogue::Busy(Box::pin(fetch(connection, oid)));
+        }
+        let Catalogue::Busy(shape) = &mut self.catalogue else {
+            return Err(Error::transient("TW-PG-046", "the catalogue session is gone"));
+        };
+        let outcome = shape.as_mut().await.doing(|| "look a shape up");
+        self.catalogue = Catalogue::Lost;
+        let (connection, row) = outcome?;
+        self.catalogue = Catalogue::Idle(connection);
+        let previous = self.assembler.shape(oid);
+        let table = shapes::resolve(&relation, &row, previous.map(Arc::as_ref))?;
+        let identity = relation.columns().map(|column| column.key).collect();
+        let wanted = self.config.tables.matches(&table.schema, &table.name);
+        self.assembler.define(oid, Relation { table: Arc::new(table), identity, wanted }, batch)?;
+        self.described = None;
+        Ok(())
+    }
+
+    /// Waits until more has arrived or a status is due, and sends it. Cancel-safe.
+    async fn wait(&mut self) -> Result<()> {
+        self.send_status_if_due();
+        let due = self.next_status();
+        tokio::select! {
+            biased;
+            filled = self.connection.fill() => filled,
+            () = tokio::time::sleep_until(due) => Ok(()),
+        }
+    }
+
+    fn next_status(&self) -> Instant {
+        let mut due = self.status_due;
+        if self.asked {
+            due = due.min(self.status_sent + ANSWER_INTERVAL);
+        }
+        if self.confirmed > self.told {
+            due = due.min(self.status_sent + CONFIRM_INTERVAL);
+        }
+        if !self.caught_up() {
+            due = due.min(self.status_sent + ASK_INTERVAL);
+        }
+        let idle_move = self.moved + self.config.idle_position_interval;
+        if self.assembler.covered() > self.confirmed { due.min(idle_move.max(Instant::now() + ANSWER_INTERVAL)) } else { due }
+    }
+
+    /// Queues a status when one is due; the next flush or fill sends it.
+    fn send_status_if_due(&mut self) {
+        let now = Instant::now();
+        let since = now.duration_since(self.status_sent);
+        let due = now >= self.status_due
+            || (self.asked && since >= ANSWER_INTERVAL)
+            || (self.confirmed > self.told && since >= CONFIRM_INTERVAL)
+            || (!self.caught_up() && since >= ASK_INTERVAL);
+        if due {
+            self.queue_status();
+        }
+    }
+
+    fn queue_status(&mut self) {
+        let now = Instant::now();
+        let received = self.assembler.covered().max(self.confirmed);
+        let status = Status {
+            write: received,
+            flush: self.confirmed,
+            apply: self.confirmed,
+            time_us: now_us(),
+            reply_requested: !self.caught_up(),
+        };
+        self.connection.send_copy_data(&status_update(&status));
+        (self.told, self.asked) = (self.confirmed, false);
+        (self.status_sent, self.status_due) = (now, now + self.status_interval);
+    }
+
+    /// As [`Source::keep_alive`](tailwater_core::Source::keep_alive).
+    pub async fn keep_alive(&mut self) -> Result<()> {
+        loop {
+            self.send_status_if_due();
+            self.connection.flush().await?;
+            tokio::time::sleep_until(self.next_status()).await;
+        }
+    }
+
+    /// The target holds everything up to `lsn`.
+    pub fn confirm(&mut self, lsn: Lsn) {
+        self.confirmed = lsn;
+    }
+
+    /// As [`Source::caught_up`](tailwater_core::Source::caught_up).
+    #[must_use]
+    pub fn caught_up(&self) -> bool {
+        self.assembler.covered() >= self.head
+    }
+
+    /// As [`Source::behind_bytes`](tailwater_core::Source::behind_bytes).
+    #[must_use]
+    pub fn behind_bytes(&self) -> u64 {
+        self.server_end.0.saturating_sub(self.assembler.covered().0)
+    }
+
+    /// Tells the last confirmed position and leaves.
+    ///
+    /// # Errors
+    /// Where it could not be sent.
+    pub async fn close(mut self) -> Result<()> {
+        self.queue_status();
+        self.connection.flush().await?;
+        self.connection.finish().await
+    }
+}
+
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+async fn fetch(mut connection: Connection, oid: u32) -> Result<(Connection, TableRow)> {
+    let row = shapes::fetch(&mut connection, oid).await?;
+    Ok((connection, row))
+}
