@@ -1,7 +1,10 @@
 //! The Postgres source: the write-ahead log through `pgoutput`, and the first copy.
 
+pub mod assemble;
+pub mod copytext;
 pub mod envelope;
 pub mod lsn;
+pub mod pattern;
 pub mod pgoutput;
 pub mod connection;
 pub mod error;
