@@ -9,11 +9,13 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
+    verify_tls13_signature_with_raw_key,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
 use tailwater_core::{Error, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -96,10 +98,8 @@ fn configuration(url: &Url) -> Result<ClientConfig> {
         .map_err(|error| refused(error.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match client_certificate(url)? {
-        Some((chain, key)) => config
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| refused(format!("sslcert and sslkey do not go together: {error}")))?,
+    let mut config = match client_certificate(url, &provider)? {
+        Some(key) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
@@ -134,19 +134,26 @@ fn in_home(name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-fn client_certificate(url: &Url) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>> {
+fn client_certificate(url: &Url, provider: &CryptoProvider) -> Result<Option<CertifiedKey>> {
     let (chain, key) = match (&url.ssl_cert, &url.ssl_key) {
         (Some(chain), Some(key)) => (chain.clone(), key.clone()),
         (Some(_), None) | (None, Some(_)) | (None, None) => {
-            match (in_home("postgresql.crt"), in_home("postgresql.key")) {
-                (Some(chain), Some(key)) => (chain, key),
-                (Some(_), None) | (None, Some(_)) | (None, None) => return Ok(None),
-            }
+            let Some((chain, key)) = in_home("postgresql.crt").zip(in_home("postgresql.key")) else {
+                return Ok(None);
+            };
+            (chain, key)
         }
     };
     check_key_is_secret(&key)?;
     let private = PrivateKeyDer::from_pem_file(&key).map_err(|error| unreadable("sslkey", &key, &error))?;
-    Ok(Some((certificates("sslcert", &chain)?, private)))
+    let private = provider.key_provider.load_private_key(private);
+    let private = private.map_err(|error| unreadable("sslkey", &key, &error))?;
+    let pair = CertifiedKey::new(certificates("sslcert", &chain)?, private);
+    // Version 1 certificates cannot be compared here; the server does.
+    if let Err(error @ rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) = pair.keys_match() {
+        return Err(refused(format!("sslcert and sslkey do not go together: {error}")));
+    }
+    Ok(Some(pair))
 }
 
 /// libpq's rule: nobody but the owner may read the key; a group may where it belongs to root.
@@ -221,6 +228,30 @@ struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
+impl Verifier {
+    /// What the manual of Postgres teaches to make with openssl is often of X.509 version 1, which rustls does not
+    /// know: such a certificate must be trusted itself, or issued directly by one that is.
+    fn verify_version_1(
+        &self,
+        trusted: &Trusted,
+        certificate: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        endpoint::check_dates(certificate, now)?;
+        let mut issuers = trusted.exact.iter().filter(|issuer| endpoint::check_dates(issuer, now).is_ok());
+        if !issuers.any(|issuer| {
+            issuer == certificate || endpoint::is_issued_by(certificate, issuer, self.algorithms.all)
+        }) {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
+        if self.check_name && !endpoint::common_name_is(certificate, &name.to_str()) {
+            return Err(CertificateError::NotValidForName.into());
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+}
+
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -233,6 +264,9 @@ impl ServerCertVerifier for Verifier {
         let Some(trusted) = &self.trusted else {
             return Ok(ServerCertVerified::assertion());
         };
+        if endpoint::is_version_1(certificate)? {
+            return self.verify_version_1(trusted, certificate, name, now);
+        }
         let parsed = ParsedCertificate::try_from(certificate)?;
         if trusted.exact.contains(certificate) {
             endpoint::check_dates(certificate, now)?;
@@ -266,6 +300,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        if endpoint::is_version_1(certificate)? {
+            let key = endpoint::public_key(certificate)?;
+            return verify_tls13_signature_with_raw_key(message, &key, signed, &self.algorithms);
+        }
         verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 

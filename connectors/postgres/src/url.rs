@@ -580,6 +580,14 @@ mod tests {
                 "the database is not UTF-8: invalid utf-8 sequence of 1 bytes from index 0",
             ),
             ("postgres://u@h/d?sslmode", "a parameter has no `=`"),
+        ] {
+            assert_eq!(summary(url), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named_with_the_nearest_right_one() {
+        for (url, expected) in [
             (
                 "postgres://u@h/d?sslmode=verify-fall",
                 "sslmode is not `verify-fall`; the nearest valid value: `verify-full`\n  to mend it: sslmode= one of disable, allow, prefer, require, verify-ca, verify-full",

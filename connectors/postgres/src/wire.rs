@@ -85,7 +85,7 @@ impl Inbox {
             return Ok(None);
         };
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        if length < 4 || length > FRAME_BYTES_MAX {
+        if !(4..=FRAME_BYTES_MAX).contains(&length) {
             return Err(error::protocol(format!(
                 "a message of type 0x{tag:02x} claims {length} bytes"
             )));
