@@ -256,7 +256,6 @@ impl Postgres {
             ("max_connections", "200"),
             // The data need not outlive the machine, only the processes.
             ("fsync", "off"),
-            ("synchronous_commit", "off"),
             ("full_page_writes", "off"),
             // Everything it leaves behind when it is killed is then in its folder.
             ("dynamic_shared_memory_type", "mmap"),

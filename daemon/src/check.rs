@@ -1,0 +1,47 @@
+//! `tailwater check`: every finding about every pipeline in one pass. Changes nothing anywhere.
+
+use std::path::PathBuf;
+
+use tailwater_core::{Finding, Result, Severity};
+
+use crate::cli::{Exit, say};
+use crate::{config, kinds};
+
+/// Checks files, sources and sinks, and prints what was found.
+///
+/// # Errors
+/// None of its own: everything that goes wrong is a finding.
+pub(crate) async fn check(paths: &[PathBuf]) -> Result<Exit> {
+    let (pipelines, errors) = config::load(paths);
+    let mut all: Vec<Finding> = errors.iter().map(Finding::from).collect();
+    all.iter().for_each(|finding| say(&finding.to_string()));
+    for pipeline in &pipelines {
+        say(&format!("{}:", pipeline.file.display()));
+        let findings = kinds::check(pipeline).await;
+        if findings.is_empty() {
+            say("  nothing to complain about");
+        }
+        findings.iter().for_each(|finding| say(&indent(finding)));
+        all.extend(findings);
+    }
+    let count = |severity| all.iter().filter(|finding| finding.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    say(&format!(
+        "{} pipelines, {errors} errors, {warnings} warnings",
+        pipelines.len()
+    ));
+    Ok(match all.iter().map(|finding| finding.severity).max() {
+        None => Exit::Success,
+        Some(Severity::Warning) => Exit::Warnings,
+        Some(Severity::Error) => Exit::Failed,
+    })
+}
+
+fn indent(finding: &Finding) -> String {
+    finding
+        .to_string()
+        .lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,357 @@
+//! `tailwater demo`: a throw-away Postgres with a small shop and live traffic, copied and followed into a `DuckDB`
+//! file by a pipeline that is killed once on the way, and a proof that both are equal in the end.
+//!
+//! The order of events is here; `shop` is the schema, `traffic` what happens to it, `child` the pipeline's process,
+//! `watch` measures, `display` draws, `proof` compares.
+//!
+//! | code | meaning | cure |
+//! |---|---|---|
+//! | `TW-DEMO-010` | the throw-away Postgres refuses what the demo does with it | see the message; report it |
+//! | `TW-DEMO-011` | the pipeline's process does not start, run or stop as it should | see the message and `tailwater.log` |
+//! | `TW-DEMO-012` | source and target differ | report it |
+//! | `TW-DEMO-013` | the target does not reach the source's last position | see `tailwater.log` |
+//! | `TW-DEMO-014` | the folder for the demo's files cannot be used | `--folder` with another one |
+
+mod child;
+mod display;
+mod proof;
+mod shop;
+mod traffic;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tailwater_core::checkpoint::replace_file;
+use tailwater_core::{Error, Position, Result};
+use tailwater_postgres::lsn::Lsn;
+use tokio_postgres::Client;
+
+use crate::cli::{Exit, complain};
+use crate::config::{self, Pipeline};
+use crate::kinds;
+use crate::progress::CopyTotals;
+use crate::run::Signals;
+use crate::throwaway::{Postgres, Step, Wanted};
+use display::{Display, View};
+use traffic::{Moment, Traffic, connect, failed};
+use watch::Watch;
+
+const TICK: Duration = Duration::from_millis(250);
+/// Counting every row costs the source something, so it is done less often than drawing.
+const COUNT_EVERY: Duration = Duration::from_secs(2);
+/// From the end of traffic until the target has its last position.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(120);
+
+/// Plays the demo. Ctrl-C ends it early and leaves nothing running.
+///
+/// # Errors
+/// Those of the table above, and those of the throw-away Postgres.
+pub(crate) async fn demo(length: Duration, folder: &Path) -> Result<Exit> {
+    let mut signals = Signals::listen()?;
+    tokio::select! {
+        outcome = Box::pin(play(length, folder)) => outcome,
+        () = signals.next() => Ok(Exit::Interrupted),
+    }
+}
+
+async fn play(length: Duration, folder: &Path) -> Result<Exit> {
+    let mut display = Display::new();
+    let files = Files::prepare(folder)?;
+    let postgres = Postgres::start(Wanted::default(), |step| {
+        display.note(match step {
+            Step::Fetch => "Fetching Postgres (15 MB, once)",
+            Step::Start => "Starting a throw-away Postgres",
+        });
+    })
+    .await?;
+    let url = postgres.socket_url("postgres", "postgres");
+    files.write_pipeline(&url)?;
+    let pipeline = config::read(&files.pipeline)?;
+    display.note(&format!(
+        "Postgres {} runs, for this demo only; {} is the pipeline",
+        postgres.release(),
+        files.pipeline.display()
+    ));
+
+    let client = connect(&url).await?;
+    fill(&client, &display).await?;
+    let stage = Stage {
+        pipeline,
+        client,
+        length,
+        started: Instant::now(),
+    };
+    let compared = stage.run(&url, &files, &mut display).await;
+    display.end();
+    let compared = compared?;
+    display.note(&format!(
+        "\nEverything is read again on both sides and compared:\n\n{}\n",
+        proof::describe(&compared)
+    ));
+    if let Some(error) = proof::different(&compared) {
+        complain(&error);
+        return Ok(Exit::Different);
+    }
+    display.note(&files.farewell());
+    Ok(Exit::Success)
+}
+
+/// The shop opens.
+async fn fill(client: &Client, display: &Display) -> Result<()> {
+    display.note("Filling a small shop with 860,000 rows");
+    client
+        .batch_execute(shop::SCHEMA)
+        .await
+        .map_err(|error| failed("make the shop in", &error))?;
+    let steps = shop::FILL.len() as u64;
+    for (done, (table, sql)) in (0..).zip(shop::FILL) {
+        display.work(&format!("filling {table}"), done, steps);
+        client
+            .batch_execute(sql)
+            .await
+            .map_err(|error| failed(&format!("fill {table} in"), &error))?;
+    }
+    display.work("filled", steps, steps);
+    // The copy takes its estimates from the statistics.
+    client
+        .batch_execute("ANALYZE")
+        .await
+        .map_err(|error| failed("analyse", &error))
+}
+
+/// Where the demo's files are.
+struct Files {
+    folder: PathBuf,
+    pipeline: PathBuf,
+    target: PathBuf,
+    log: PathBuf,
+}
+
+impl Files {
+    /// Makes the folder, and removes what an earlier demo left in it. Anything else in it is a reason to stop.
+    fn prepare(folder: &Path) -> Result<Self> {
+        let trouble = |doing: &str, error: &std::io::Error| {
+            Error::operator("TW-DEMO-014", format!("{doing} {}: {error}", folder.display()))
+                .remedy("--folder DIR")
+        };
+        std::fs::create_dir_all(folder).map_err(|error| trouble("make", &error))?;
+        let ours = ["shop.toml", "shop.duckdb", "shop.duckdb.wal", "tailwater.log"];
+        let entries = std::fs::read_dir(folder).map_err(|error| trouble("read", &error))?;
+        for entry in entries {
+            let path = entry.map_err(|error| trouble("read", &error))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if !ours.contains(&name.as_ref()) {
+                let message = format!("{} holds {name}, which is not of a demo", folder.display());
+                return Err(Error::operator("TW-DEMO-014", message).remedy("--folder DIR"));
+            }
+        }
+        for name in ours {
+            match std::fs::remove_file(folder.join(name)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(trouble("clean", &error)),
+            }
+        }
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            pipeline: folder.join("shop.toml"),
+            target: folder.join("shop.duckdb"),
+            log: folder.join("tailwater.log"),
+        })
+    }
+
+    fn write_pipeline(&self, url: &str) -> Result<()> {
+        let text = format!(
+            "# Written by `tailwater demo`. The server behind the url is gone when the demo is over.\n\
+             [source.postgres]\nurl = \"{url}\"\ntables = [\"public.*\"]\n\n\
+             [sink.duckdb]\npath = \"shop.duckdb\"\n"
+        );
+        replace_file(&self.pipeline, text.as_bytes())
+    }
+
+    fn farewell(&self) -> String {
+        let (pipeline, target) = (self.pipeline.display(), self.target.display());
+        format!(
+            "Every table is equal. The copy is {target}; its log is {}. To ask it something:\n\n  \
+             tailwater query {pipeline} \"SELECT status, count(*), sum(total) FROM orders GROUP BY ALL\"\n  \
+             duckdb {target}\n",
+            self.log.display()
+        )
+    }
+}
+
+/// Everything that runs between the opening of the shop and the proof.
+struct Stage {
+    pipeline: Pipeline,
+    client: Client,
+    length: Duration,
+    started: Instant,
+}
+
+impl Stage {
+    async fn run(&self, url: &str, files: &Files, display: &mut Display) -> Result<Vec<proof::Compared>> {
+        let mut process = child::Pipeline::start(&files.pipeline, &files.log)?;
+        display.note("The pipeline copies while customers buy");
+        let traffic = Traffic::start(url);
+        let mut script = Moment::SCRIPT.into_iter().peekable();
+        let mut observed = Observed::default();
+        let mut tick = tokio::time::interval(TICK);
+        while self.started.elapsed() < self.length || script.peek().is_some() {
+            tick.tick().await;
+            process.still_runs()?;
+            self.observe(&mut observed, traffic.committed()).await?;
+            display.show(&observed.view);
+            if let Some((_, moment)) =
+                script.next_if(|(percent, moment)| self.is_time(*percent, *moment, &observed))
+            {
+                display.note(&format!("* {}", moment.describe()));
+                if moment == Moment::Killed {
+                    process.kill_and_restart().await?;
+                }
+                traffic.add(moment.happen(&self.client).await?);
+            }
+        }
+        let changes = traffic.stop().await?;
+        display.note(&format!(
+            "Traffic stops after {changes} changes; waiting until DuckDB has the last of them"
+        ));
+        self.catch_up(&mut process, &mut observed, changes, display)
+            .await?;
+        process.stop().await?;
+        proof::compare(&self.client, &self.pipeline).await
+    }
+
+    fn is_time(&self, percent: u32, moment: Moment, observed: &Observed) -> bool {
+        // Killed during the copy, it would start the copy afresh: right, but there is more to see in the stream.
+        let copying = observed.view.copy.is_some() || observed.held.is_none();
+        let elapsed = self.started.elapsed();
+        let held_up = moment == Moment::Killed && copying && elapsed < self.length + CATCH_UP_WITHIN;
+        elapsed >= self.length * percent / 100 && !held_up
+    }
+
+    async fn catch_up(
+        &self,
+        process: &mut child::Pipeline,
+        observed: &mut Observed,
+        changes: u64,
+        display: &mut Display,
+    ) -> Result<()> {
+        let end = self.source_end().await?;
+        let deadline = Instant::now() + CATCH_UP_WITHIN;
+        let mut tick = tokio::time::interval(TICK);
+        while observed.held < Some(end) || observed.view.copy.is_some() {
+            if Instant::now() > deadline {
+                let message = format!(
+                    "the target holds {}, the source is at {end}",
+                    observed.view.position
+                );
+                return Err(
+                    Error::operator("TW-DEMO-013", message).remedy("see tailwater.log in the demo's folder")
+                );
+            }
+            tick.tick().await;
+            process.still_runs()?;
+            self.observe(observed, changes).await?;
+            display.show(&observed.view);
+        }
+        Ok(())
+    }
+
+    async fn source_end(&self) -> Result<Lsn> {
+        let sql = "SELECT pg_current_wal_insert_lsn()::text";
+        let row = self
+            .client
+            .query_one(sql, &[])
+            .await
+            .map_err(|error| failed("ask", &error))?;
+        let text: String = row.try_get(0).map_err(|error| failed("ask", &error))?;
+        text.parse()
+            .map_err(|error| Error::operator("TW-DEMO-010", format!("the source's position {text}: {error}")))
+    }
+
+    /// Looks at both sides.
+    async fn observe(&self, observed: &mut Observed, changes: u64) -> Result<()> {
+        observed
+            .watch
+            .source(Instant::now(), self.source_end().await?, changes);
+        let counting = observed.counted_at.is_none_or(|at| at.elapsed() >= COUNT_EVERY);
+        if counting {
+            observed.counted_at = Some(Instant::now());
+            observed.view.tables = self.count().await?;
+        }
+        // While the pipeline is being restarted there is nobody to ask; the next look will tell.
+        if let Ok(Some(position)) = self.ask(kinds::position).await {
+            observed.target(&position);
+        }
+        observed.view.rates = observed.watch.rates(Instant::now());
+        (observed.view.elapsed, observed.view.length) = (self.started.elapsed(), self.length);
+        Ok(())
+    }
+
+    async fn count(&self) -> Result<Vec<(&'static str, Option<u64>, Option<u64>)>> {
+        let mut tables = Vec::new();
+        for table in shop::TABLES {
+            let sql = format!("SELECT count(*) FROM {table}");
+            let row = self
+                .client
+                .query_one(&sql, &[])
+                .await
+                .map_err(|error| failed("count rows in", &error))?;
+            let source: i64 = row.try_get(0).map_err(|error| failed("count rows in", &error))?;
+            // Before its copy has begun the target has no such table.
+            let target = self
+                .ask(move |pipeline| kinds::count(pipeline, "public", table))
+                .await
+                .ok();
+            tables.push((table, u64::try_from(source).ok(), target));
+        }
+        Ok(tables)
+    }
+
+    /// Asks the target on a thread that may block.
+    async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Pipeline) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let pipeline = self.pipeline.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(&pipeline)).await;
+        answer.unwrap_or_else(|error| {
+            Err(Error::transient(
+                "TW-DEMO-011",
+                format!("ask the target: {error}"),
+            ))
+        })
+    }
+}
+
+/// What has been seen so far.
+#[derive(Default)]
+struct Observed {
+    view: View,
+    watch: Watch,
+    counted_at: Option<Instant>,
+    /// What the target holds of the stream.
+    held: Option<Lsn>,
+    copy_seen: Option<(Instant, u64)>,
+}
+
+impl Observed {
+    fn target(&mut self, position: &Position) {
+        self.view.position = position.to_string();
+        if position.copying() {
+            let totals = CopyTotals::of(position);
+            let (since, before) = *self.copy_seen.get_or_insert((Instant::now(), totals.rows));
+            self.view.copy = Some((totals, totals.rate(before, since.elapsed())));
+            return;
+        }
+        (self.view.copy, self.copy_seen) = (None, None);
+        if let Ok(held) = position.stream.parse() {
+            self.held = Some(held);
+            self.view.lag = self
+                .watch
+                .target(Instant::now(), held)
+                .map(|lag| (lag.bytes, lag.age));
+        }
+    }
+}
