@@ -20,6 +20,11 @@
 //! | TW-PG-015 | operator | the server reports that its data is corrupt | repair the server |
 //! | TW-PG-016 | transient | any other error of the server | see the message |
 //! | TW-PG-017 | operator | an object of that name exists already | use another name, or drop the object |
+//! | TW-PG-100 | operator | the server is older than Postgres 14 | upgrade it |
+//! | TW-PG-101 | operator | the publication does not exist and cannot be made | the SQL it prints |
+//! | TW-PG-102 | operator | no table matches `tables` | correct the patterns |
+//! | TW-PG-103 | operator | publishing a table without replica identity would break its application | the ALTER TABLE it prints |
+//! | TW-PG-104 | operator | a slot of our name is somebody else's | drop it, or name another |
 
 use std::io;
 
@@ -59,6 +64,17 @@ pub const CORRUPT: &str = "TW-PG-015";
 pub const OTHER: &str = "TW-PG-016";
 /// TW-PG-017, operator.
 pub const EXISTS: &str = "TW-PG-017";
+
+/// TW-PG-100, operator.
+pub const VERSION: &str = "TW-PG-100";
+/// TW-PG-101, operator.
+pub const NO_PUBLICATION: &str = "TW-PG-101";
+/// TW-PG-102, operator.
+pub const NO_TABLE: &str = "TW-PG-102";
+/// TW-PG-103, operator.
+pub const NO_IDENTITY: &str = "TW-PG-103";
+/// TW-PG-104, operator.
+pub const FOREIGN_SLOT: &str = "TW-PG-104";
 
 /// SQLSTATEs, or classes of two characters, and what they mean here. The longest match wins.
 const SQLSTATES: &[(&str, &str, ErrorKind)] = {

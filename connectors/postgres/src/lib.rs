@@ -1,11 +1,16 @@
 //! The Postgres source: the write-ahead log through `pgoutput`, and the first copy.
 
 pub mod assemble;
+pub mod catalog;
+pub mod kinds;
+pub mod shapes;
 pub mod copytext;
 pub mod envelope;
 pub mod lsn;
 pub mod pattern;
 pub mod pgoutput;
+pub mod config;
+pub mod setup;
 pub mod connection;
 pub mod error;
 pub mod quote;
@@ -16,6 +21,7 @@ mod endpoint;
 mod pace;
 mod tls;
 mod transport;
+mod wanted;
 mod wire;
 
 pub use connection::{Connection, Mode};

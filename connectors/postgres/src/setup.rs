@@ -1,0 +1,258 @@
+//! What Tailwater makes at the server and removes again: the publication, and the name of the slot (`copy` creates
+//! the slot itself, with the snapshot it exports). What the rights do not allow is an error with the exact SQL.
+//!
+//! A publication that Tailwater made carries a comment that says so. Only such a one is ever altered or dropped; one
+//! that the configuration names, or that a person made under the same name, is left as it is.
+
+use std::collections::HashSet;
+
+use tailwater_core::error::Doing as _;
+use tailwater_core::{Error, ErrorKind, Result};
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::connection::{Connection, Mode};
+use crate::error;
+use crate::quote;
+use crate::wanted::{self, Wanted};
+
+/// The comment of a publication that is ours.
+const MARK: &str = "made by Tailwater; removed by `tailwater drop`";
+
+/// The oldest version that is tested.
+const OLDEST: u32 = 140_000;
+
+/// Whether Tailwater works with a server of this version.
+///
+/// # Errors
+/// `Operator` for one older than 14.
+pub fn supported(version: u32) -> Result<()> {
+    if version >= OLDEST {
+        return Ok(());
+    }
+    let what = if version == 0 { "unknown".to_owned() } else { format!("{}", version / 10_000) };
+    Err(Error::operator(error::VERSION, format!("the server's version is {what}; Tailwater needs 14 or later"))
+        .remedy("upgrade the server"))
+}
+
+/// What is known of a publication.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Publication {
+    pub(crate) ours: bool,
+    pub(crate) owned: bool,
+    pub(crate) everything: bool,
+    /// Of insert, update, delete and truncate: those it leaves out.
+    pub(crate) left_out: Vec<&'static str>,
+    /// Names as SQL, quoted.
+    tables: HashSet<String>,
+}
+
+impl Publication {
+    /// Whether changes of the table are published.
+    pub(crate) fn covers(&self, table: &Wanted) -> bool {
+        self.everything || self.tables.contains(&table.sql_name())
+    }
+}
+
+/// Reads a publication, or `None` where there is none of that name.
+pub(crate) async fn publication(connection: &mut Connection, name: &str) -> Result<Option<Publication>> {
+    let literal = quote::literal(name);
+    let sql = format!(
+        "SELECT coalesce(obj_description(oid, 'pg_publication') = {mark}, false), pg_has_role(pubowner, 'USAGE'),
+                puballtables, pubinsert, pubupdate, pubdelete, pubtruncate
+         FROM pg_publication WHERE pubname = {literal}",
+        mark = quote::literal(MARK)
+    );
+    let rows = connection.query(&sql).await.doing(|| format!("look up publication {name}"))?;
+    let Some(row) = rows.into_iter().next() else { return Ok(None) };
+    let mut yes = row.into_iter().map(|field| field.as_deref() == Some("t"));
+    let mut yes = || yes.next().unwrap_or_default();
+    let mut found = Publication { ours: yes(), owned: yes(), everything: yes(), ..Publication::default() };
+    found.left_out = ["insert", "update", "delete", "truncate"].into_iter().filter(|_| !yes()).collect();
+    // A partitioned table may be listed by its partitions alone in the first; it is in the second.
+    let sql = format!(
+        "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = {literal}
+         UNION SELECT n.nspname, c.relname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+         JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE p.pubname = {literal}"
+    );
+    for row in connection.query(&sql).await? {
+        let mut fields = row.into_iter().map(Option::unwrap_or_default);
+        let (schema, name) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+        found.tables.insert(quote::qualified(&schema, &name));
+    }
+    Ok(Some(found))
+}
+
+/// Makes sure that the publication exists and covers the wanted tables. Runs before the slot is created: a slot
+/// that is older than its publication fails for ever.
+///
+/// # Errors
+/// `Operator` with the SQL that a person with more rights must run.
+pub async fn ensure_publication(connection: &mut Connection, config: &Config) -> Result<()> {
+    let name = &config.publication;
+    let found = publication(connection, name).await?;
+    let tables = wanted::tables(connection, &config.tables).await?;
+    let missing: Vec<Wanted> = match &found {
+        Some(publication) => tables.into_iter().filter(|table| !publication.covers(table)).collect(),
+        None => tables,
+    };
+    let ours = found.as_ref().is_none_or(|publication| publication.ours) && !config.publication_is_given;
+    let sql = match &found {
+        Some(_) if missing.is_empty() => return Ok(()),
+        Some(_) if !ours => {
+            warn!(publication = %name, "the publication lacks tables that `tables` asks for: {}", names(&missing));
+            return Ok(());
+        }
+        Some(_) => add_sql(name, &missing),
+        None if missing.is_empty() => return Err(nothing_matches(config)),
+        None if !ours => {
+            return Err(Error::operator(error::NO_PUBLICATION, format!("publication {name} does not exist"))
+                .remedy(format!("{};", create_sql(name, &missing))));
+        }
+        None => create_sql(name, &missing),
+    };
+    spare_the_application(&missing)?;
+    let run = format!("{sql}; COMMENT ON PUBLICATION {} IS {}", quote::identifier(name), quote::literal(MARK));
+    connection.query(&run).await.map_err(|failure| {
+        if failure.kind() != ErrorKind::Operator {
+            return failure;
+        }
+        Error::operator(error::NO_PUBLICATION, failure.message())
+            .remedy(format!("as a superuser, or the owner of the tables: {sql};"))
+            .doing(format!("make publication {name}"))
+    })?;
+    info!(publication = %name, "published {}", names(&missing));
+    Ok(())
+}
+
+/// Once published, an update or delete in a table without replica identity fails in the application. A table that is
+/// only ever inserted into may be published all the same; one that is known to change may not.
+fn spare_the_application(tables: &[Wanted]) -> Result<()> {
+    let keyless = || tables.iter().filter(|table| !table.identifiable);
+    let changing: Vec<Wanted> = keyless().filter(|table| table.changes_rows).cloned().collect();
+    if changing.is_empty() {
+        for table in keyless() {
+            warn!(
+                table = %table.sql_name(),
+                "no replica identity: from now on the server refuses updates and deletes in it; to allow them: {}",
+                identity_sql(table)
+            );
+        }
+        return Ok(());
+    }
+    let sql: Vec<String> = changing.iter().map(identity_sql).collect();
+    let message = format!(
+        "without a replica identity, publishing them makes every update and delete fail in the application: {}",
+        names(&changing)
+    );
+    Err(Error::operator(error::NO_IDENTITY, message)
+        .remedy(format!("{} (or add a primary key, or take them out of `tables`)", sql.join(" "))))
+}
+
+/// What gives a table without a key a replica identity.
+pub(crate) fn identity_sql(table: &Wanted) -> String {
+    format!("ALTER TABLE {} REPLICA IDENTITY FULL;", table.sql_name())
+}
+
+/// The error where no table is there to publish.
+pub(crate) fn nothing_matches(config: &Config) -> Error {
+    let patterns: Vec<&str> = config.tables.iter().map(crate::pattern::Pattern::text).collect();
+    Error::operator(error::NO_TABLE, format!("no table matches {}", patterns.join(", ")))
+        .remedy("correct [source.postgres] tables: schema.table, spelled as in the database")
+}
+
+/// Partitioned tables are published as one: their partitions are storage, not tables of the target.
+pub(crate) fn create_sql(name: &str, tables: &[Wanted]) -> String {
+    format!(
+        "CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)",
+        quote::identifier(name),
+        names(tables)
+    )
+}
+
+/// What adds tables to a publication.
+pub(crate) fn add_sql(name: &str, tables: &[Wanted]) -> String {
+    format!("ALTER PUBLICATION {} ADD TABLE {}", quote::identifier(name), names(tables))
+}
+
+fn names(tables: &[Wanted]) -> String {
+    tables.iter().map(Wanted::sql_name).collect::<Vec<_>>().join(", ")
+}
+
+/// Refuses to begin a first copy where a slot of our name exists: it may be another target's.
+///
+/// # Errors
+/// `Operator`.
+pub async fn ensure_no_slot(connection: &mut Connection, config: &Config) -> Result<()> {
+    let slot = &config.slot;
+    let sql = format!("SELECT FROM pg_replication_slots WHERE slot_name = {}", quote::literal(slot));
+    if connection.query(&sql).await.doing(|| format!("look up slot {slot}"))?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::operator(
+        error::FOREIGN_SLOT,
+        format!("the target holds no position, but slot {slot} exists: it belongs to another target"),
+    )
+    .remedy(format!(
+        "if nothing else uses it: SELECT pg_drop_replication_slot({}); else set another name: [source.postgres] slot",
+        quote::literal(slot)
+    )))
+}
+
+/// Removes the slot, and the publication if Tailwater made it. Returns what was removed.
+///
+/// The slot is removed whoever created it, because no two things can use one slot; the publication only with our
+/// comment on it.
+///
+/// # Errors
+/// `Transient` while the slot is in use; `Operator` where it is not of this database, or a right is missing.
+pub async fn drop_made(config: &Config) -> Result<Vec<String>> {
+    let mut connection = Connection::open(&config.url, Mode::Sql).await.doing(|| "connect")?;
+    let mut removed = Vec::new();
+    if drop_slot(&mut connection, &config.slot).await.doing(|| format!("drop slot {}", config.slot))? {
+        removed.push(format!("slot {}", config.slot));
+    }
+    let name = &config.publication;
+    let found = publication(&mut connection, name).await?;
+    if !config.publication_is_given && found.is_some_and(|publication| publication.ours) {
+        let sql = format!("DROP PUBLICATION {}", quote::identifier(name));
+        connection.query(&sql).await.doing(|| format!("drop publication {name}"))?;
+        removed.push(format!("publication {name}"));
+    }
+    connection.finish().await?;
+    Ok(removed)
+}
+
+async fn drop_slot(connection: &mut Connection, slot: &str) -> Result<bool> {
+    let literal = quote::literal(slot);
+    let sql = format!(
+        "SELECT coalesce(plugin, 'none'), coalesce(database, 'none'), database = current_database() AND plugin = 'pgoutput'
+         FROM pg_replication_slots WHERE slot_name = {literal}"
+    );
+    let Some(row) = connection.query(&sql).await?.into_iter().next() else { return Ok(false) };
+    let mut fields = row.into_iter().map(Option::unwrap_or_default);
+    let mut field = || fields.next().unwrap_or_default();
+    let (plugin, database) = (field(), field());
+    if field() != "t" {
+        return Err(Error::operator(
+            error::FOREIGN_SLOT,
+            format!("it is of plugin {plugin} and database {database}: not Tailwater's"),
+        ));
+    }
+    connection.query(&format!("SELECT pg_drop_replication_slot({literal})")).await?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert!(supported(140_000).is_ok() && supported(180_001).is_ok());
+        let message = |version| supported(version).unwrap_err().message();
+        assert_eq!(message(130_022), "the server's version is 13; Tailwater needs 14 or later");
+        assert_eq!(message(0), "the server's version is unknown; Tailwater needs 14 or later");
+    }
+}
