@@ -1,0 +1,192 @@
+//! A pipeline from Postgres to DuckDB inside the test's process, and the comparison of both ends.
+
+use std::path::{Path, PathBuf};
+
+use tailwater_core::pipeline::{self, Options};
+use tailwater_core::status::{self, Watcher};
+use tailwater_core::supervise::supervise;
+use tailwater_core::{Position, Result, Sink};
+use tailwater_duckdb::DuckDb;
+use tailwater_postgres::PostgresSource;
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::Client;
+use crate::servers::Database;
+
+/// What a pipeline file would say, with the DuckDB file in a folder of its own.
+pub struct Pipeline {
+    /// The source's side.
+    pub source: tailwater_postgres::Config,
+    /// The sink's side.
+    pub sink: tailwater_duckdb::Config,
+    /// The loop's.
+    pub options: Options,
+    folder: TempDir,
+}
+
+impl Pipeline {
+    /// Of the tables `patterns` of a database; named after the database, so that nobody else has its slot.
+    ///
+    /// # Panics
+    /// Where a pattern is wrong.
+    #[must_use]
+    pub fn new(database: &Database, patterns: &[&str]) -> Self {
+        Self::at(&database.url(), &database.name, patterns)
+    }
+
+    /// Of the tables `patterns` at `url`, under a name.
+    ///
+    /// # Panics
+    /// Where the url or a pattern is wrong.
+    #[must_use]
+    pub fn at(url: &str, name: &str, patterns: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tables = tailwater_postgres::Patterns::parse(patterns.iter().copied()).unwrap();
+        let source = tailwater_postgres::Config::new(name, url.parse().unwrap(), tables);
+        let sink = tailwater_duckdb::Config::new(name, folder.path().join("target.duckdb"));
+        Self { source, sink, options: Options::default(), folder }
+    }
+
+    /// The DuckDB file.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("target.duckdb")
+    }
+
+    /// A source of this configuration, not connected yet.
+    #[must_use]
+    pub fn new_source(&self) -> PostgresSource {
+        PostgresSource::new(self.source.clone())
+    }
+
+    /// A sink of this configuration, not opened yet.
+    #[must_use]
+    pub fn new_sink(&self) -> DuckDb {
+        DuckDb::new(self.sink.clone())
+    }
+
+    /// One attempt, until everything committed before is in the target.
+    ///
+    /// # Errors
+    /// The first failure; nothing is tried again.
+    pub async fn catch_up(&self) -> Result<()> {
+        self.catch_up_into(self.new_sink()).await
+    }
+
+    /// As [`Pipeline::catch_up`], into a sink that may misbehave.
+    ///
+    /// # Errors
+    /// The first failure; nothing is tried again.
+    pub async fn catch_up_into<K: Sink>(&self, sink: K) -> Result<()> {
+        let options = Options { until_caught_up: true, ..self.options.clone() };
+        let (publisher, _watcher) = status::channel();
+        pipeline::run(self.new_source(), sink, &options, &CancellationToken::new(), &publisher).await
+    }
+
+    /// Runs it in the background, with retries, until [`Running::stop`].
+    #[must_use]
+    pub fn start(&self) -> Running {
+        let (source, sink) = (self.source.clone(), self.sink.clone());
+        self.start_with(move || (PostgresSource::new(source.clone()), DuckDb::new(sink.clone())))
+    }
+
+    /// As [`Pipeline::start`], with ends that may misbehave.
+    pub fn start_with<S, K>(&self, mut connect: impl FnMut() -> (S, K) + Send + 'static) -> Running
+    where
+        S: tailwater_core::Source + 'static,
+        K: Sink,
+    {
+        let (publisher, watcher) = status::channel();
+        let (stop, options) = (CancellationToken::new(), self.options.clone());
+        let stopped = stop.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { supervise("test", || Ok(connect()), &options, &stopped, &publisher).await });
+        Running { watcher, stop, tasks }
+    }
+
+    /// The position in the target, which nobody may be writing to.
+    ///
+    /// # Panics
+    /// Where the target cannot be read.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let mut sink = self.new_sink();
+        let position = sink.open().unwrap();
+        sink.close().unwrap();
+        position
+    }
+
+    /// Panics unless the tables (`schema.name`, as SQL) hold the same rows on both sides.
+    ///
+    /// # Panics
+    /// Where they do not: with the first rows that differ.
+    pub async fn assert_equal(&self, client: &Client, tables: &[&str]) {
+        client.run("SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET DateStyle = 'ISO'").await;
+        for table in tables {
+            let mut wanted = client.rows(&format!("SELECT * FROM {table}")).await;
+            let mut held = rows(&self.file(), table);
+            wanted.sort_unstable();
+            held.sort_unstable();
+            if wanted != held {
+                let missing: Vec<_> = wanted.iter().filter(|row| held.binary_search(row).is_err()).take(3).collect();
+                let excess: Vec<_> = held.iter().filter(|row| wanted.binary_search(row).is_err()).take(3).collect();
+                panic!(
+                    "{table}: {} rows in Postgres, {} in DuckDB\nmissing or different: {missing:#?}\ninstead: {excess:#?}",
+                    wanted.len(),
+                    held.len()
+                );
+            }
+        }
+    }
+}
+
+/// A pipeline in the background.
+pub struct Running {
+    /// What it says of itself.
+    pub watcher: Watcher,
+    stop: CancellationToken,
+    tasks: JoinSet<Result<()>>,
+}
+
+impl Running {
+    /// Stops it cleanly, or gives the error that had stopped it.
+    ///
+    /// # Errors
+    /// The one nobody but a person can mend.
+    ///
+    /// # Panics
+    /// Where it panicked.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop.cancel();
+        self.ended().await
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// What ended it.
+    ///
+    /// # Panics
+    /// Where it panicked.
+    pub async fn ended(&mut self) -> Result<()> {
+        self.tasks.join_next().await.unwrap().unwrap()
+    }
+
+    /// Ends it where it stands, as a kill would: nothing is flushed, closed or confirmed any more.
+    pub async fn abort(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// The rows of a table of a DuckDB file, as Postgres would print them.
+///
+/// # Panics
+/// Where they cannot be read.
+#[must_use]
+pub fn rows(file: &Path, table: &str) -> Vec<Vec<Option<String>>> {
+    let database = tailwater_duckdb::database::Database::open(file, &[("access_mode", "read_only")]).unwrap();
+    let connection = database.connect().unwrap();
+    tailwater_duckdb::digest::dump(&connection, table).unwrap()
+}

@@ -1,0 +1,11 @@
+//! Tests against real servers, in one binary so that they share servers. One module per theme.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a failure here is a failed test"
+)]
+
+mod servers;
