@@ -85,13 +85,7 @@ impl Postgres {
         let installation = installation::obtain(wanted.version, &account, &progress).await?;
         let folder = account.folder(wanted.folder.as_deref())?;
         progress(Step::Start);
-        let mut server = Self {
-            installation,
-            account,
-            folder,
-            port: 0,
-            running: None,
-        };
+        let mut server = Self { installation, account, folder, port: 0, running: None };
         server.initialise()?;
         server.configure(&wanted.settings)?;
         server.launch().await?;
@@ -102,10 +96,7 @@ impl Postgres {
     /// How to reach it over loopback TCP. Every user name is a superuser's, without a password.
     #[must_use]
     pub fn url(&self, user: &str, database: &str) -> String {
-        format!(
-            "postgres://{user}@127.0.0.1:{}/{database}?sslmode=disable",
-            self.port
-        )
+        format!("postgres://{user}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
     /// How to reach it over its Unix socket.
@@ -212,10 +203,7 @@ impl Postgres {
         let text = fs::read(self.folder.path().join("log")).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(8)..)
-            .unwrap_or_default()
-            .join("\n")
+        lines.get(lines.len().saturating_sub(8)..).unwrap_or_default().join("\n")
     }
 
     fn data(&self) -> PathBuf {
@@ -226,23 +214,14 @@ impl Postgres {
     /// system identifier, and nobody could tell them apart.
     fn initialise(&self) -> Result<()> {
         let mut command = self.account.command(&self.installation.bin.join("initdb"));
-        command.args([
-            "--no-sync",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--username=postgres",
-        ]);
+        command.args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C", "--username=postgres"]);
         let outcome = command.arg("-D").arg(self.data()).stdin(Stdio::null()).output();
         let output = outcome.map_err(|e| failed("run initdb for", &self.data(), &e))?;
         if output.status.success() {
             return Ok(());
         }
         let text = String::from_utf8_lossy(&output.stderr);
-        Err(Error::operator(
-            "TW-DEMO-006",
-            format!("initdb fails: {}", text.trim()),
-        ))
+        Err(Error::operator("TW-DEMO-006", format!("initdb fails: {}", text.trim())))
     }
 
     fn configure(&self, settings: &[(String, String)]) -> Result<()> {
@@ -260,9 +239,7 @@ impl Postgres {
             // Everything it leaves behind when it is killed is then in its folder.
             ("dynamic_shared_memory_type", "mmap"),
         ];
-        let theirs = settings
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let theirs = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let lines: Vec<String> = ours
             .into_iter()
             .chain(theirs)
@@ -288,16 +265,10 @@ impl Postgres {
                 return Ok(());
             }
             let words = self.last_words();
-            let may_pass = [
-                "Address already in use",
-                "pre-existing shared memory",
-                "another server might be running",
-            ];
+            let may_pass =
+                ["Address already in use", "pre-existing shared memory", "another server might be running"];
             if Instant::now() > deadline || !may_pass.iter().any(|reason| words.contains(reason)) {
-                return Err(Error::operator(
-                    "TW-DEMO-006",
-                    format!("Postgres does not start:\n{words}"),
-                ));
+                return Err(Error::operator("TW-DEMO-006", format!("Postgres does not start:\n{words}")));
             }
             tokio::time::sleep(POLL * 10).await;
         }
@@ -309,24 +280,14 @@ impl Postgres {
         let log = log.map_err(|e| failed("write", &log_path, &e))?;
         let program = self.installation.bin.join("postgres");
         let mut command = self.account.command(&program);
-        command
-            .arg("-D")
-            .arg(self.data())
-            .arg("-p")
-            .arg(self.port.to_string());
+        command.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         // Ctrl-C in the terminal is for us alone: we end it when we are done with it.
         command.process_group(0);
         let server = command.spawn().map_err(|e| failed("run", &program, &e))?;
         let mut watchdog = watchdog(server.id(), self.folder.path())?;
         match watchdog.stdin.take() {
-            Some(alive) => {
-                self.running = Some(Running {
-                    server,
-                    watchdog,
-                    alive,
-                })
-            }
+            Some(alive) => self.running = Some(Running { server, watchdog, alive }),
             None => return Err(Error::operator("TW-DEMO-005", "the watchdog has no input")),
         }
         Ok(())
@@ -345,10 +306,7 @@ impl Postgres {
             if lines.next() == Some(&pid) && lines.nth(6).is_some_and(|status| status.trim() == "ready") {
                 return Ok(true);
             }
-            let ended = running
-                .server
-                .try_wait()
-                .map_err(|e| failed("wait for", &file, &e))?;
+            let ended = running.server.try_wait().map_err(|e| failed("wait for", &file, &e))?;
             if ended.is_some() || Instant::now() > deadline {
                 self.end();
                 return Ok(false);
@@ -364,20 +322,14 @@ impl Postgres {
         signal(running.server.id(), how)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let ended = running
-                .server
-                .try_wait()
-                .map_err(|e| failed("wait for", self.folder.path(), &e))?;
+            let ended = running.server.try_wait().map_err(|e| failed("wait for", self.folder.path(), &e))?;
             if ended.is_some() {
                 self.end();
                 return Ok(());
             }
             if Instant::now() > deadline {
                 let words = self.last_words();
-                return Err(Error::operator(
-                    "TW-DEMO-006",
-                    format!("Postgres does not stop:\n{words}"),
-                ));
+                return Err(Error::operator("TW-DEMO-006", format!("Postgres does not stop:\n{words}")));
             }
             tokio::time::sleep(POLL).await;
         }
@@ -386,9 +338,7 @@ impl Postgres {
     fn signal_all(&self, how: Signal) -> Result<()> {
         let Some(pid) = self.pid() else { return Ok(()) };
         signal(pid, how)?;
-        self.processes()
-            .into_iter()
-            .try_for_each(|process| signal(process, how))
+        self.processes().into_iter().try_for_each(|process| signal(process, how))
     }
 
     /// The processes the server has started.
@@ -410,12 +360,7 @@ impl Postgres {
 
     /// Ends what may still run, without waiting long: the data is not wanted any more, or the server has ended.
     fn end(&mut self) {
-        let Some(Running {
-            mut server,
-            mut watchdog,
-            alive,
-        }) = self.running.take()
-        else {
+        let Some(Running { mut server, mut watchdog, alive }) = self.running.take() else {
             return;
         };
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -452,18 +397,10 @@ impl Drop for Postgres {
 fn watchdog(server: u32, folder: &Path) -> Result<Child> {
     let script = r#"read -r _; kill -CONT "$1"; kill -QUIT "$1"; sleep 1; kill -KILL "$1"; rm -rf "$2""#;
     let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", script, "tailwater-watchdog", &server.to_string()])
-        .arg(folder);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .current_dir("/");
+    command.args(["-c", script, "tailwater-watchdog", &server.to_string()]).arg(folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
     command.process_group(0);
-    command
-        .spawn()
-        .map_err(|e| failed("run", Path::new("/bin/sh"), &e))
+    command.spawn().map_err(|e| failed("run", Path::new("/bin/sh"), &e))
 }
 
 fn signal(process: u32, how: Signal) -> Result<()> {
@@ -471,16 +408,13 @@ fn signal(process: u32, how: Signal) -> Result<()> {
     match pid.map(|pid| kill_process(pid, how)) {
         // A process that has gone meanwhile needs no signal.
         Some(Ok(()) | Err(rustix::io::Errno::SRCH)) | None => Ok(()),
-        Some(Err(problem)) => Err(Error::operator(
-            "TW-DEMO-005",
-            format!("cannot signal process {process}: {problem}"),
-        )),
+        Some(Err(problem)) => {
+            Err(Error::operator("TW-DEMO-005", format!("cannot signal process {process}: {problem}")))
+        }
     }
 }
 
 fn free_port() -> Result<u16> {
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    Ok(address
-        .map_err(|e| Error::operator("TW-DEMO-005", format!("cannot find a free port: {e}")))?
-        .port())
+    Ok(address.map_err(|e| Error::operator("TW-DEMO-005", format!("cannot find a free port: {e}")))?.port())
 }

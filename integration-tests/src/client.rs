@@ -25,10 +25,7 @@ impl Client {
             // What ends the connection is seen by whoever uses the client next.
             connection.await.ok();
         });
-        Ok(Self {
-            client,
-            _connection: tasks,
-        })
+        Ok(Self { client, _connection: tasks })
     }
 
     /// Connects.
@@ -36,9 +33,7 @@ impl Client {
     /// # Panics
     /// Where that fails.
     pub async fn connect(url: &str) -> Self {
-        Self::open(url)
-            .await
-            .unwrap_or_else(|problem| panic!("connect to {url}: {problem:?}"))
+        Self::open(url).await.unwrap_or_else(|problem| panic!("connect to {url}: {problem:?}"))
     }
 
     /// Runs statements that must succeed.
@@ -46,10 +41,7 @@ impl Client {
     /// # Panics
     /// Where one fails.
     pub async fn run(&self, sql: &str) {
-        self.client
-            .batch_execute(sql)
-            .await
-            .unwrap_or_else(|problem| panic!("{sql}: {problem:?}"));
+        self.client.batch_execute(sql).await.unwrap_or_else(|problem| panic!("{sql}: {problem:?}"));
     }
 
     /// The rows of a query as text, NULL as `None`.
@@ -57,21 +49,13 @@ impl Client {
     /// # Panics
     /// Where it fails.
     pub async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
-        let answer = self
-            .client
-            .simple_query(sql)
-            .await
-            .unwrap_or_else(|problem| panic!("{sql}: {problem:?}"));
+        let answer =
+            self.client.simple_query(sql).await.unwrap_or_else(|problem| panic!("{sql}: {problem:?}"));
         let rows = answer.iter().filter_map(|message| match message {
             SimpleQueryMessage::Row(row) => Some(row),
             _ => None,
         });
-        rows.map(|row| {
-            (0..row.len())
-                .map(|column| row.get(column).map(str::to_owned))
-                .collect()
-        })
-        .collect()
+        rows.map(|row| (0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect()).collect()
     }
 
     /// The one value of a query as text; NULL and no row as the empty text.
@@ -79,13 +63,7 @@ impl Client {
     /// # Panics
     /// Where it fails.
     pub async fn value(&self, sql: &str) -> String {
-        self.rows(sql)
-            .await
-            .into_iter()
-            .flatten()
-            .flatten()
-            .next()
-            .unwrap_or_default()
+        self.rows(sql).await.into_iter().flatten().flatten().next().unwrap_or_default()
     }
 
     /// All rows of a table (or of a query in parentheses) in COPY's text form, sorted: two dumps are equal where the
@@ -94,15 +72,10 @@ impl Client {
     /// # Panics
     /// Where it cannot be read.
     pub async fn dump(&self, table: &str) -> Vec<String> {
-        let stream = self
-            .client
-            .copy_out(&format!("COPY (SELECT * FROM {table}) TO STDOUT"))
-            .await;
+        let stream = self.client.copy_out(&format!("COPY (SELECT * FROM {table}) TO STDOUT")).await;
         let stream = stream.unwrap_or_else(|problem| panic!("dump {table}: {problem:?}"));
-        let pieces: Vec<_> = stream
-            .try_collect()
-            .await
-            .unwrap_or_else(|problem| panic!("dump {table}: {problem:?}"));
+        let pieces: Vec<_> =
+            stream.try_collect().await.unwrap_or_else(|problem| panic!("dump {table}: {problem:?}"));
         let text = String::from_utf8(pieces.concat()).unwrap();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         lines.sort_unstable();

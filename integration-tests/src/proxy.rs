@@ -52,11 +52,7 @@ impl Proxy {
         });
         let mut acceptor = JoinSet::new();
         acceptor.spawn(accept(listener, Arc::clone(&shared)));
-        Self {
-            address,
-            shared,
-            _acceptor: acceptor,
-        }
+        Self { address, shared, _acceptor: acceptor }
     }
 
     /// Where it listens, `127.0.0.1:port`.
@@ -174,10 +170,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, shared: &Shared, 
             Direction::ToServer => (length, false),
             Direction::ToClient => shared.allow(length),
         };
-        if deliver(&buffer[..allowed], &mut to, shared, direction)
-            .await
-            .is_err()
-        {
+        if deliver(&buffer[..allowed], &mut to, shared, direction).await.is_err() {
             return;
         }
         if cut {

@@ -54,28 +54,13 @@ pub struct Database {
 
 /// A server that nobody else uses, with these settings.
 pub async fn own(version: u16, settings: &[(&str, &str)]) -> Server {
-    let ours = [
-        ("max_replication_slots", "200"),
-        ("max_wal_senders", "200"),
-        ("max_connections", "300"),
-    ];
-    let settings: Vec<(String, String)> = ours
-        .iter()
-        .chain(settings)
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
+    let ours = [("max_replication_slots", "200"), ("max_wal_senders", "200"), ("max_connections", "300")];
+    let settings: Vec<(String, String)> =
+        ours.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let kind = match std::env::var("TAILWATER_TEST_SERVERS").as_deref() {
         Err(_) | Ok("native") => {
-            let wanted = Wanted {
-                version: Some(version),
-                settings,
-                folder: None,
-            };
-            Kind::Native(
-                throwaway::Postgres::start(wanted, |_| {})
-                    .await
-                    .unwrap_or_else(|e| panic!("{e}")),
-            )
+            let wanted = Wanted { version: Some(version), settings, folder: None };
+            Kind::Native(throwaway::Postgres::start(wanted, |_| {}).await.unwrap_or_else(|e| panic!("{e}")))
         }
         Ok("docker") => Kind::Docker(Container::start(version, settings).await),
         Ok(other) => panic!("TAILWATER_TEST_SERVERS is {other:?}, and may be `native` or `docker`"),
@@ -106,16 +91,8 @@ impl Database {
     /// A new, empty one on that server.
     pub async fn create(server: Arc<Server>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let name = format!(
-            "test_{}_{}",
-            std::process::id(),
-            NUMBER.fetch_add(1, Ordering::Relaxed)
-        );
-        server
-            .connect("postgres")
-            .await
-            .run(&format!("CREATE DATABASE {name}"))
-            .await;
+        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        server.connect("postgres").await.run(&format!("CREATE DATABASE {name}")).await;
         Self { name, server }
     }
 
@@ -151,10 +128,7 @@ impl Server {
     /// How to reach a database of it as superuser.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!(
-            "postgres://postgres@{}/{database}?sslmode=disable",
-            self.address()
-        )
+        format!("postgres://postgres@{}/{database}?sslmode=disable", self.address())
     }
 
     /// The same over its Unix socket; only a native server has one that we can reach.
@@ -222,10 +196,7 @@ impl Server {
 
     async fn answers(&self) {
         let url = self.url("postgres");
-        wait_for("the server answers", PATIENCE, async || {
-            Client::open(&url).await.ok()
-        })
-        .await;
+        wait_for("the server answers", PATIENCE, async || Client::open(&url).await.ok()).await;
     }
 }
 
@@ -239,38 +210,25 @@ struct Container {
 fn engine() -> &'static Runtime {
     static ENGINE: OnceLock<Runtime> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap()
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
     })
 }
 
 impl Container {
     async fn start(version: u16, settings: Vec<(String, String)>) -> Self {
         // A port of our choice, because the engine would choose another after a restart.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .unwrap()
-            .port();
-        let flags = settings
-            .iter()
-            .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port();
+        let flags = settings.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
         let image = GenericImage::new("postgres", &version.to_string())
             .with_mapped_port(port, 5432.tcp())
             .with_env_var("POSTGRES_HOST_AUTH_METHOD", "trust")
             .with_cmd(
-                ["-c", "wal_level=logical", "-c", "fsync=off"]
-                    .map(str::to_owned)
-                    .into_iter()
-                    .chain(flags),
+                ["-c", "wal_level=logical", "-c", "fsync=off"].map(str::to_owned).into_iter().chain(flags),
             );
         let started = engine().spawn(async move { image.start().await }).await.unwrap();
         Self {
-            inner: Some(Arc::new(
-                started.unwrap_or_else(|e| panic!("start postgres:{version}: {e}")),
-            )),
+            inner: Some(Arc::new(started.unwrap_or_else(|e| panic!("start postgres:{version}: {e}")))),
             port,
         }
     }
@@ -290,8 +248,7 @@ impl Container {
     /// The server is process 1 of the container, which ends with it.
     async fn signal(&self, name: &str) {
         let command = ["sh".to_owned(), "-c".to_owned(), format!("kill -{name} 1")];
-        self.call(|c| async move { c.exec(ExecCommand::new(command)).await.map(drop) })
-            .await;
+        self.call(|c| async move { c.exec(ExecCommand::new(command)).await.map(drop) }).await;
         wait_for("the container ends", PATIENCE, async || {
             let running = self.call(|c| async move { c.is_running().await }).await;
             (!running).then_some(())
@@ -300,8 +257,7 @@ impl Container {
     }
 
     async fn kill(&self) {
-        self.call(|c| async move { c.stop_with_timeout(Some(0)).await })
-            .await;
+        self.call(|c| async move { c.stop_with_timeout(Some(0)).await }).await;
     }
 
     async fn restart(&self) {
@@ -327,9 +283,6 @@ impl Drop for Container {
             return;
         };
         let removed = std::thread::spawn(move || engine().block_on(container.rm())).join();
-        assert!(
-            matches!(removed, Ok(Ok(()))) || std::thread::panicking(),
-            "a container cannot be removed"
-        );
+        assert!(matches!(removed, Ok(Ok(()))) || std::thread::panicking(), "a container cannot be removed");
     }
 }

@@ -8,15 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Client, Random};
 
 /// The tables that [`create`] makes, all in schema `public`.
-pub const TABLES: [&str; 7] = [
-    "customers",
-    "products",
-    "orders",
-    "order_lines",
-    "carts",
-    "visits",
-    "ledger",
-];
+pub const TABLES: [&str; 7] = ["customers", "products", "orders", "order_lines", "carts", "visits", "ledger"];
 
 const SCHEMA: &str = "
     CREATE TYPE mood AS ENUM ('glad', 'so-so', 'cross');
@@ -71,12 +63,7 @@ impl Workload {
     #[must_use]
     pub fn new(seed: u64, writer: u64) -> Self {
         assert!(writer < WRITERS_MAX, "there is no writer {writer}");
-        Self {
-            random: Random::new(seed ^ writer << 32),
-            writer,
-            made: 0,
-            totals: Totals::default(),
-        }
+        Self { random: Random::new(seed ^ writer << 32), writer, made: 0, totals: Totals::default() }
     }
 
     /// Writes until told to stop; connects again whenever the connection is lost.
@@ -105,11 +92,7 @@ impl Workload {
     /// One transaction of one to thirty statements, some inside savepoints, sometimes rolled back.
     async fn transaction(&mut self, client: &Client) {
         let mut script = String::from("BEGIN;");
-        let statements = if self.random.one_in(20) {
-            30
-        } else {
-            self.random.within(1..5)
-        };
+        let statements = if self.random.one_in(20) { 30 } else { self.random.within(1..5) };
         for _ in 0..statements {
             let statement = self.statement();
             match self.random.below(8) {
@@ -137,10 +120,7 @@ impl Workload {
         match self.random.below(24) {
             0..3 => self.new_customer(new),
             3 => format!("UPDATE customers SET mood = 'cross', details = NULL WHERE id = {some}"),
-            4 => format!(
-                "UPDATE customers SET letter = {} WHERE id = {some}",
-                self.letter()
-            ),
+            4 => format!("UPDATE customers SET letter = {} WHERE id = {some}", self.letter()),
             5 => format!("DELETE FROM customers WHERE id = {some}"),
             6 => format!("UPDATE customers SET id = {new} WHERE id = {some}"),
             7 => format!(
@@ -183,10 +163,7 @@ impl Workload {
     }
 
     fn new_customer(&mut self, id: u64) -> String {
-        let mood = self
-            .random
-            .pick(&["'glad'", "'so-so'", "'cross'", "NULL"])
-            .to_owned();
+        let mood = self.random.pick(&["'glad'", "'so-so'", "'cross'", "NULL"]).to_owned();
         let letter = self.letter();
         format!(
             "INSERT INTO customers VALUES ({id}, 'Zoë {id}', {mood}, '{{\"a b\",NULL,c}}', '{{\"id\": [{id}, 1.50]}}', \

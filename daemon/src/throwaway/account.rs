@@ -28,9 +28,7 @@ impl Account {
             let mut fields = line.strip_prefix("nobody:")?.split(':').skip(1);
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         });
-        Self {
-            other: Some(nobody.unwrap_or((65534, 65534))),
-        }
+        Self { other: Some(nobody.unwrap_or((65534, 65534))) }
     }
 
     /// A command that runs as this user, in a folder that it can be in.
@@ -76,10 +74,7 @@ impl Account {
         if !self.can_reach(&parent) {
             return Err(Error::operator(
                 "TW-DEMO-004",
-                format!(
-                    "the user that Postgres is to run as cannot reach {}",
-                    parent.display()
-                ),
+                format!("the user that Postgres is to run as cannot reach {}", parent.display()),
             )
             .remedy("name a folder that every user can enter, or do not run as root"));
         }
@@ -93,11 +88,7 @@ impl Account {
 
     /// Where fetched programs and prepared data folders are kept between runs.
     pub(super) fn cache(self) -> Result<PathBuf> {
-        let folder = match (
-            self.other,
-            std::env::var_os("XDG_CACHE_HOME"),
-            std::env::var_os("HOME"),
-        ) {
+        let folder = match (self.other, std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")) {
             (Some(_), _, _) => PathBuf::from("/var/cache/tailwater"),
             (None, Some(cache), _) => PathBuf::from(cache).join("tailwater"),
             (None, None, Some(home)) if Path::new(&home).is_dir() => {
@@ -108,9 +99,7 @@ impl Account {
             }
         };
         fs::create_dir_all(&folder).map_err(|e| failed("make", &folder, &e))?;
-        let owner = fs::metadata(&folder)
-            .map_err(|e| failed("look at", &folder, &e))?
-            .uid();
+        let owner = fs::metadata(&folder).map_err(|e| failed("look at", &folder, &e))?.uid();
         if owner != rustix::process::geteuid().as_raw() {
             // Programs are run from here: nobody else may be able to put them there.
             return Err(Error::operator(
@@ -132,11 +121,7 @@ pub(super) fn open_to_all(folder: &Path) -> Result<()> {
 /// Waits for and holds the lock of that name; dropping the file lets go of it.
 pub(super) fn lock(path: &Path) -> Result<File> {
     let open = || -> io::Result<File> {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
         file.lock()?;
         Ok(file)
     };
@@ -145,8 +130,5 @@ pub(super) fn lock(path: &Path) -> Result<File> {
 
 /// The error of a file operation: what was tried, on what, and what the system says.
 pub(super) fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
-    Error::operator(
-        "TW-DEMO-005",
-        format!("cannot {what} {}: {error}", path.display()),
-    )
+    Error::operator("TW-DEMO-005", format!("cannot {what} {}: {error}", path.display()))
 }

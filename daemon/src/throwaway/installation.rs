@@ -14,13 +14,8 @@ use super::Step;
 use super::account::{self, Account};
 
 /// The exact release that is fetched for each major version.
-const RELEASES: [(u16, &str); 5] = [
-    (14, "14.24.0"),
-    (15, "15.19.0"),
-    (16, "16.15.0"),
-    (17, "17.11.0"),
-    (18, "18.6.0"),
-];
+const RELEASES: [(u16, &str); 5] =
+    [(14, "14.24.0"), (15, "15.19.0"), (16, "16.15.0"), (17, "17.11.0"), (18, "18.6.0")];
 
 /// The programs of one release.
 #[derive(Debug, Clone)]
@@ -49,10 +44,7 @@ pub(super) async fn obtain(
         debug!(bin = %found.bin.display(), release = found.release, "found Postgres");
         return Ok(found);
     }
-    let known = RELEASES
-        .iter()
-        .rev()
-        .find(|(major, _)| version.is_none_or(|wanted| wanted == *major));
+    let known = RELEASES.iter().rev().find(|(major, _)| version.is_none_or(|wanted| wanted == *major));
     let Some((_, release)) = known else {
         return Err(Error::operator(
             "TW-DEMO-001",
@@ -75,9 +67,8 @@ fn on_this_machine(version: Option<u16>, account: &Account) -> Option<Installati
 
 /// Folders that may hold `initdb`: those of PATH, and where packages of Linux and macOS put them.
 fn candidates() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::env::var_os("PATH")
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default();
+    let mut folders: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     if let Ok(output) = Command::new("pg_config").arg("--bindir").output() {
         folders.push(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
     }
@@ -103,22 +94,10 @@ fn inspect(folder: &Path, account: &Account) -> Option<Installation> {
     if !account.can_reach(&bin) {
         return None;
     }
-    let output = Command::new(bin.join("postgres"))
-        .arg("--version")
-        .output()
-        .ok()?;
+    let output = Command::new(bin.join("postgres")).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let release = text
-        .strip_prefix("postgres (PostgreSQL) ")?
-        .split_whitespace()
-        .next()?
-        .to_owned();
-    let major = release
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect::<String>()
-        .parse()
-        .ok()?;
+    let release = text.strip_prefix("postgres (PostgreSQL) ")?.split_whitespace().next()?.to_owned();
+    let major = release.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()?;
     Some(Installation { bin, major, release })
 }
 

@@ -13,30 +13,16 @@ async fn every_version_starts_and_can_decode_its_log() {
     for version in all_versions() {
         let database = servers::database(version).await;
         let client = database.connect().await;
-        assert_eq!(
-            client.value("SHOW server_version_num").await[..2],
-            version.to_string()
-        );
+        assert_eq!(client.value("SHOW server_version_num").await[..2], version.to_string());
         assert_eq!(client.value("SHOW wal_level").await, "logical");
         client
             .run("CREATE EXTENSION hstore; CREATE EXTENSION citext; CREATE TABLE t (a hstore, b citext)")
             .await;
-        let slot = format!(
-            "SELECT pg_create_logical_replication_slot('{}', 'pgoutput')",
-            database.name
-        );
+        let slot = format!("SELECT pg_create_logical_replication_slot('{}', 'pgoutput')", database.name);
         assert!(client.value(&slot).await.contains(&database.name));
-        client
-            .run(&format!("SELECT pg_drop_replication_slot('{}')", database.name))
-            .await;
+        client.run(&format!("SELECT pg_drop_replication_slot('{}')", database.name)).await;
         if let Some(url) = database.server.socket_url(&database.name) {
-            assert_eq!(
-                Client::connect(&url)
-                    .await
-                    .value("SELECT current_database()")
-                    .await,
-                database.name
-            );
+            assert_eq!(Client::connect(&url).await.value("SELECT current_database()").await, database.name);
         }
     }
 }
@@ -61,17 +47,9 @@ async fn servers_of_ones_own_have_their_own_settings_and_identity() {
 async fn a_server_keeps_what_was_committed_through_every_kind_of_end() {
     let mut server = servers::own(any_version(), &[]).await;
     let address = server.address();
-    server
-        .connect("postgres")
-        .await
-        .run("CREATE TABLE t (n int4)")
-        .await;
+    server.connect("postgres").await.run("CREATE TABLE t (n int4)").await;
     for round in 0..4 {
-        server
-            .connect("postgres")
-            .await
-            .run("INSERT INTO t VALUES (1)")
-            .await;
+        server.connect("postgres").await.run("INSERT INTO t VALUES (1)").await;
         match round {
             0 => server.stop().await,
             1 => server.stop_immediate().await,
@@ -81,11 +59,7 @@ async fn a_server_keeps_what_was_committed_through_every_kind_of_end() {
         assert_eq!(Client::open(&server.url("postgres")).await.is_err(), round < 3);
         server.restart().await;
         assert_eq!(server.address(), address);
-        let count = server
-            .connect("postgres")
-            .await
-            .value("SELECT count(*) FROM t")
-            .await;
+        let count = server.connect("postgres").await.value("SELECT count(*) FROM t").await;
         assert_eq!(count, (round + 1).to_string());
     }
 }
@@ -124,10 +98,7 @@ async fn the_proxy_cuts_where_it_is_told_to_and_carries_the_rest_whole() {
     let client = Client::connect(&proxy.url(&database.name)).await;
     assert_eq!(proxy.connections(), 3);
     proxy.cut();
-    wait_for("the cut is noticed", PATIENCE, async || {
-        client.is_closed().then_some(())
-    })
-    .await;
+    wait_for("the cut is noticed", PATIENCE, async || client.is_closed().then_some(())).await;
     assert!(proxy.to_server() > 0);
 }
 
@@ -162,9 +133,7 @@ async fn the_workload_does_everything_and_nothing_of_it_is_wrong() {
     for table in workload::TABLES {
         assert!(!client.dump(table).await.is_empty(), "{table} is empty");
     }
-    let toasted = client
-        .value("SELECT count(*) FROM customers WHERE length(letter) > 4000")
-        .await;
+    let toasted = client.value("SELECT count(*) FROM customers WHERE length(letter) > 4000").await;
     assert_ne!(toasted, "0");
     let twice =
         "SELECT count(*) FROM (SELECT FROM ledger GROUP BY account, amount, remark HAVING count(*) > 1) t";
@@ -182,25 +151,13 @@ async fn the_workload_goes_on_after_its_server_was_killed() {
         writers.spawn(async move { Workload::new(3, writer).run(&url, &stop).await });
     }
     let rows = async |server: &servers::Server| -> u64 {
-        server
-            .connect("postgres")
-            .await
-            .value("SELECT count(*) FROM visits")
-            .await
-            .parse()
-            .unwrap()
+        server.connect("postgres").await.value("SELECT count(*) FROM visits").await.parse().unwrap()
     };
-    wait_for("rows come", PATIENCE, async || {
-        (rows(&server).await > 20).then_some(())
-    })
-    .await;
+    wait_for("rows come", PATIENCE, async || (rows(&server).await > 20).then_some(())).await;
     server.kill().await;
     server.restart().await;
     let before = rows(&server).await;
-    wait_for("more rows come", PATIENCE, async || {
-        (rows(&server).await > before + 20).then_some(())
-    })
-    .await;
+    wait_for("more rows come", PATIENCE, async || (rows(&server).await > before + 20).then_some(())).await;
     stop.cancel();
     for totals in writers.join_all().await {
         assert!(totals.committed > 0 && totals.failed > 0, "{totals:?}");
