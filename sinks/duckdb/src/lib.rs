@@ -1,9 +1,19 @@
 //! The embedded default target: a `DuckDB` file that holds the source's tables and, in the same transactions, the
 //! position. No server, no second store.
 
+mod append;
+mod apply;
 pub mod chunk;
 pub mod database;
 mod error;
+mod fold;
+mod keys;
+mod rebuild;
+mod shape;
+pub mod sink;
+mod state;
+mod store;
 pub mod values;
 
 pub use database::{Appender, Connection, Database};
+pub use sink::{Config, DuckDb};

@@ -1,0 +1,290 @@
+//! What the sink remembers in the file itself, in the schema `tailwater`: the position, and each target table with the
+//! shape it has. Written in the same transactions as the rows. What the tables look like is in `docs/OPERATING.md`.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use tailwater_core::error::Doing;
+use tailwater_core::{Error, Position, Result, Table};
+
+use crate::chunk::Vector;
+use crate::database::Connection;
+use crate::shape::{Held, literal, quote};
+use crate::values::ColumnType;
+
+/// The schema of our own tables: no source schema may have this name.
+pub(crate) const SCHEMA: &str = "tailwater";
+/// The version of the tables in it.
+const VERSION: &str = "1";
+
+/// One table of the source in the target.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The source's id of the table.
+    pub(crate) id: u64,
+    pub(crate) source_schema: String,
+    pub(crate) source_name: String,
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    /// In the order in which the target and the source have them.
+    pub(crate) columns: Vec<Held>,
+    /// Why nothing is written to it any more.
+    pub(crate) stopped: Option<String>,
+    /// The shape that was compared last; none before its first change since the start.
+    pub(crate) shape: Option<Arc<Table>>,
+    /// The types of `columns`.
+    pub(crate) kinds: Vec<ColumnType>,
+    /// Rows from before the transaction were deleted in it: `ALTER TABLE` would fail at its commit.
+    pub(crate) touched: bool,
+}
+
+impl Target {
+    /// A target that has no table in the file yet.
+    pub(crate) fn new(table: &Arc<Table>) -> Self {
+        Self {
+            id: table.id,
+            source_schema: table.schema.clone(),
+            source_name: table.name.clone(),
+            schema: table.schema.clone(),
+            name: table.name.clone(),
+            columns: Vec::new(),
+            stopped: None,
+            shape: Some(Arc::clone(table)),
+            kinds: Vec::new(),
+            touched: false,
+        }
+    }
+
+    /// Takes over a shape that the file has by now.
+    pub(crate) fn adopt(&mut self, table: &Arc<Table>, columns: Vec<Held>) {
+        self.source_schema.clone_from(&table.schema);
+        self.source_name.clone_from(&table.name);
+        self.kinds = columns.iter().map(|column| column.kind.clone()).collect();
+        self.columns = columns;
+        self.shape = Some(Arc::clone(table));
+    }
+
+    /// Whether the row of `change` is written as the target expects it.
+    pub(crate) fn has_shape(&self, table: &Arc<Table>) -> bool {
+        self.shape.as_ref().is_some_and(|shape| Arc::ptr_eq(shape, table))
+    }
+
+    /// The name in the source, for messages.
+    pub(crate) fn source_full_name(&self) -> String {
+        format!("{}.{}", self.source_schema, self.source_name)
+    }
+}
+
+/// Makes the schema where it is missing, and refuses one of another version or of another pipeline.
+pub(crate) fn prepare(connection: &Connection, pipeline: &str) -> Result<()> {
+    let found = text_rows(
+        connection,
+        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'tailwater' AND database_name = current_database()",
+    )?;
+    if found.is_empty() {
+        connection.execute("BEGIN")?;
+        create(connection).inspect_err(|_| roll_back(connection)).doing(|| "make the schema tailwater")?;
+        connection.execute("COMMIT")?;
+        return Ok(());
+    }
+    check_version(connection)?;
+    for row in text_rows(connection, "SELECT pipeline FROM tailwater.position")? {
+        let owner = text(&row, 0)?;
+        if owner != pipeline {
+            let message = format!("the file belongs to the pipeline {owner}, this one is {pipeline}");
+            return Err(Error::operator("TW-DUCK-024", message).remedy(format!(
+                "set another path in [sink.duckdb], or name the pipeline's file {owner}.toml again"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn create(connection: &Connection) -> Result<()> {
+    connection.execute("CREATE SCHEMA IF NOT EXISTS tailwater")?;
+    connection.execute("CREATE TABLE tailwater.format (version VARCHAR)")?;
+    connection.execute(&format!("INSERT INTO tailwater.format VALUES ('{VERSION}')"))?;
+    connection.execute(
+        "CREATE TABLE tailwater.position (pipeline VARCHAR, position VARCHAR, written_at TIMESTAMPTZ)",
+    )?;
+    connection.execute(
+        "CREATE TABLE tailwater.tables (pipeline VARCHAR, id UBIGINT, source_schema VARCHAR, source_name VARCHAR, \
+         target_schema VARCHAR, target_name VARCHAR, columns VARCHAR, key VARCHAR, state VARCHAR, \
+         stopped_reason VARCHAR)",
+    )?;
+    Ok(())
+}
+
+fn check_version(connection: &Connection) -> Result<()> {
+    let found = text_rows(connection, "SELECT version FROM tailwater.format").map_err(|error| {
+        Error::operator("TW-DUCK-023", format!("read tailwater.format: {}", error.message()))
+    })?;
+    let version =
+        found.first().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("no version");
+    if version == VERSION {
+        return Ok(());
+    }
+    let message =
+        format!("the file's schema tailwater has version {version}, this release knows version {VERSION}");
+    Err(Error::operator("TW-DUCK-023", message)
+        .remedy("use the release that wrote the file, or another path"))
+}
+
+/// The position that the file holds.
+///
+/// # Errors
+/// `Operator` where it is there and cannot be read.
+pub(crate) fn load_position(connection: &Connection, pipeline: &str) -> Result<Option<Position>> {
+    let sql = position_sql(pipeline);
+    match text_rows(connection, &sql)?.as_slice() {
+        [] => Ok(None),
+        [row] => parse_position(text(row, 0)?).map(Some),
+        more => Err(unreadable(format!("tailwater.position holds {} rows", more.len()))),
+    }
+}
+
+/// The query for the position of a pipeline.
+pub(crate) fn position_sql(pipeline: &str) -> String {
+    format!("SELECT position FROM tailwater.position WHERE pipeline = {}", literal(pipeline))
+}
+
+pub(crate) fn parse_position(text: &str) -> Result<Position> {
+    json(text).doing(|| "read tailwater.position")
+}
+
+/// Sets the position, in the transaction that is open.
+pub(crate) fn save_position(
+    connection: &Connection,
+    pipeline: &str,
+    position: &Position,
+    known: bool,
+) -> Result<()> {
+    let text = encode(position)?;
+    let (pipeline, position) = (literal(pipeline), literal(&text));
+    let sql = if known {
+        format!(
+            "UPDATE tailwater.position SET position = {position}, written_at = now() WHERE pipeline = {pipeline}"
+        )
+    } else {
+        format!("INSERT INTO tailwater.position VALUES ({pipeline}, {position}, now())")
+    };
+    match connection.execute(&sql)? {
+        1 => Ok(()),
+        changed => Err(unreadable(format!("tailwater.position holds {changed} rows of this pipeline"))),
+    }
+}
+
+/// All tables the file knows.
+pub(crate) fn load_targets(connection: &Connection) -> Result<Vec<Target>> {
+    let sql = "SELECT id::VARCHAR, source_schema, source_name, target_schema, target_name, columns, state, \
+               stopped_reason FROM tailwater.tables ORDER BY id";
+    text_rows(connection, sql)?
+        .iter()
+        .map(|row| load_target(row))
+        .collect::<Result<_>>()
+        .doing(|| "read tailwater.tables")
+}
+
+fn load_target(row: &[Option<String>]) -> Result<Target> {
+    let stopped = match text(row, 6)? {
+        "following" => None,
+        "stopped" => Some(text(row, 7)?.to_owned()),
+        state => return Err(unreadable(format!("a table has the state {state}"))),
+    };
+    let id = text(row, 0)?;
+    Ok(Target {
+        id: id.parse().map_err(|error| unreadable(format!("{id} is not the id of a table: {error}")))?,
+        source_schema: text(row, 1)?.to_owned(),
+        source_name: text(row, 2)?.to_owned(),
+        schema: text(row, 3)?.to_owned(),
+        name: text(row, 4)?.to_owned(),
+        columns: json(text(row, 5)?)?,
+        stopped,
+        shape: None,
+        kinds: Vec::new(),
+        touched: false,
+    })
+}
+
+/// Writes down a table, in the transaction that is open.
+pub(crate) fn save_target(connection: &Connection, pipeline: &str, target: &Target) -> Result<()> {
+    forget_target(connection, target.id)?;
+    let key: Vec<&str> = target.shape.iter().flat_map(|table| key_names(table, &target.columns)).collect();
+    let (state, reason) = match &target.stopped {
+        None => ("following", "NULL".to_owned()),
+        Some(reason) => ("stopped", literal(reason)),
+    };
+    connection.execute(&format!(
+        "INSERT INTO tailwater.tables VALUES ({}, {}, {}, {}, {}, {}, {}, {}, '{state}', {reason})",
+        literal(pipeline),
+        target.id,
+        literal(&target.source_schema),
+        literal(&target.source_name),
+        literal(&target.schema),
+        literal(&target.name),
+        literal(&encode(&target.columns)?),
+        literal(&encode(&key)?),
+    ))?;
+    Ok(())
+}
+
+fn key_names<'t>(table: &'t Table, columns: &'t [Held]) -> impl Iterator<Item = &'t str> {
+    table.key.iter().filter_map(|&index| columns.get(index)).map(|column| column.name.as_str())
+}
+
+/// Forgets a table.
+pub(crate) fn forget_target(connection: &Connection, id: u64) -> Result<()> {
+    connection.execute(&format!("DELETE FROM tailwater.tables WHERE id = {id}"))?;
+    Ok(())
+}
+
+/// `catalog.schema.table`: with all three parts no schema name can be taken for a catalog.
+pub(crate) fn full_name(catalog: &str, schema: &str, name: &str) -> String {
+    format!("{}.{}.{}", quote(catalog), quote(schema), quote(name))
+}
+
+/// The name under which `DuckDB` knows the file.
+pub(crate) fn catalog(connection: &Connection) -> Result<String> {
+    let rows = text_rows(connection, "SELECT current_database()")?;
+    rows.first()
+        .map_or_else(|| Err(unreadable("no database".to_owned())), |row| text(row, 0).map(str::to_owned))
+}
+
+/// The rows of a query whose columns are all text.
+pub(crate) fn text_rows(connection: &Connection, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+    let mut result = connection.query(sql)?;
+    let mut rows = Vec::new();
+    while let Some(chunk) = result.next_rows()? {
+        let columns = chunk.columns()?;
+        for row in 0..chunk.len() {
+            let value = |column: &Vector<'_>| {
+                (!column.is_null(row)).then(|| String::from_utf8_lossy(column.bytes(row)).into_owned())
+            };
+            rows.push(columns.iter().map(value).collect());
+        }
+    }
+    Ok(rows)
+}
+
+fn text(row: &[Option<String>], index: usize) -> Result<&str> {
+    row.get(index).and_then(Option::as_deref).ok_or_else(|| unreadable(format!("value {index} is missing")))
+}
+
+fn json<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| unreadable(format!("encode: {error}")))
+}
+
+fn unreadable(message: String) -> Error {
+    Error::operator("TW-DUCK-025", message)
+        .remedy("restore the file from a backup, or move it away and let everything be copied again")
+}
+
+fn roll_back(connection: &Connection) {
+    if let Err(error) = connection.execute("ROLLBACK") {
+        tracing::debug!("roll back: {error}");
+    }
+}

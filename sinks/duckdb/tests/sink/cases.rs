@@ -1,0 +1,267 @@
+//! One test per trap.
+
+use tailwater_core::{ErrorKind, Sink};
+use tailwater_duckdb::DuckDb;
+
+use crate::support::Do::{Change, Copied, CopyEnd, CopyStart, Delete, Drop, Insert, Shape, Truncate, Update};
+use crate::support::{Target, config, position, table};
+
+#[test]
+fn copies_and_follows() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id int4, 2 note text", 1);
+    target.write(&[CopyStart(&t), Copied(&t, &["1", "a"]), Copied(&t, &["2", "NULL"]), CopyEnd(&t)]).unwrap();
+    target.check("public.t", &["1|a", "2|NULL"]);
+    target.write(&[Insert(&t, &["3", "c"]), Update(&t, &["1", "A"]), Delete(&t, &["2", "~"])]).unwrap();
+    target.check("public.t", &["1|A", "3|c"]);
+    target.write(&[Truncate(&t), Insert(&t, &["9", "z"])]).unwrap();
+    target.check("public.t", &["9|z"]);
+    target.reopen();
+    assert_eq!(target.held, position(3, 0));
+    target.check("public.t", &["9|z"]);
+}
+
+#[test]
+fn interrupted_copy_starts_afresh() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id int4", 1);
+    target.write(&[CopyStart(&t), Copied(&t, &["1"]), Copied(&t, &["2"])]).unwrap();
+    target.reopen();
+    let again = table(2, "public.t", "1 id int4", 1);
+    target.write(&[CopyStart(&again), Copied(&again, &["1"]), CopyEnd(&again)]).unwrap();
+    target.check("public.t", &["1"]);
+    assert_eq!(target.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'public'"), ["t"]);
+}
+
+#[test]
+fn half_a_transaction_is_never_visible() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id int4, 2 note text", 1);
+    target.write(&[Shape(&t), Insert(&t, &["1", "a"])]).unwrap();
+    target.write_to(position(1, 2), &[Insert(&t, &["2", "b"]), Update(&t, &["1", "A"])]).unwrap();
+    target.check("public.t", &["1|a"]);
+    target.write_to(position(1, 3), &[Update(&t, &["2", "B"])]).unwrap();
+    target.check("public.t", &["1|a"]);
+    let at = "SELECT position FROM t.tailwater.position";
+    assert!(target.rows(at)[0].contains("\"event\":0"), "{:?}", target.rows(at));
+    target.write_to(position(2, 0), &[Delete(&t, &["1", "~"])]).unwrap();
+    target.check("public.t", &["2|B"]);
+}
+
+#[test]
+fn close_and_kill_forget_an_unfinished_transaction() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id int4", 1);
+    target.write(&[Insert(&t, &["1"])]).unwrap();
+    target.write_to(position(1, 1), &[Insert(&t, &["2"])]).unwrap();
+    target.sink.close().unwrap();
+    target.reopen();
+    assert_eq!(target.held, position(1, 0));
+    target.write_to(position(1, 1), &[Delete(&t, &["1"])]).unwrap();
+    target.reopen();
+    assert_eq!(target.held, position(1, 0));
+    target.check("public.t", &["1"]);
+}
+
+#[test]
+fn one_batch_folds_every_kind_of_change_to_a_key() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id int4, 2 note text, 3 big text", 1);
+    let rows = ["1", "2", "3", "4", "5"].map(|id| [id, "n", "BIG"]);
+    let changes: Vec<_> = rows.iter().map(|row| Insert(&t, row)).collect();
+    target.write(&changes).unwrap();
+    target
+        .write(&[
+            // Inserted and updated with unsent TOAST, in one batch.
+            Insert(&t, &["6", "n", "SIX"]),
+            Update(&t, &["6", "m", "~"]),
+            // Inserted and gone.
+            Insert(&t, &["7", "n", "x"]),
+            Delete(&t, &["7", "~", "~"]),
+            // Gone and come again.
+            Delete(&t, &["1", "~", "~"]),
+            Insert(&t, &["1", "new", "ONE"]),
+            // Changes of the key with unsent TOAST, repeatedly.
+            Change(&t, &["2", "~", "~"], &["20", "n", "~"]),
+            Change(&t, &["20", "~", "~"], &["21", "n2", "~"]),
+            // Two keys swapped by way of a third.
+            Change(&t, &["3", "~", "~"], &["30", "three", "~"]),
+            Change(&t, &["4", "~", "~"], &["3", "four", "~"]),
+            Change(&t, &["30", "~", "~"], &["4", "three", "~"]),
+            // Updated twice, the first time with the value, then without.
+            Update(&t, &["5", "n", "FIVE"]),
+            Update(&t, &["5", "m", "~"]),
+        ])
+        .unwrap();
+    target.check("public.t", &["1|new|ONE", "21|n2|BIG", "3|four|BIG", "4|three|BIG", "5|m|FIVE", "6|m|SIX"]);
+}
+
+#[test]
+fn unsent_values_come_from_the_row_that_is_replaced() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id int4, 2 n int4, 3 big text", 1);
+    target.write(&[Insert(&t, &["1", "1", "A"]), Insert(&t, &["2", "2", "NULL"])]).unwrap();
+    target.write(&[Update(&t, &["1", "10", "~"]), Update(&t, &["2", "20", "~"])]).unwrap();
+    target.check("public.t", &["1|10|A", "2|20|NULL"]);
+    let error = target.write(&[Update(&t, &["9", "1", "~"])]).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "TW-DUCK-022"));
+    target.reopen();
+    target.check("public.t", &["1|10|A", "2|20|NULL"]);
+}
+
+#[test]
+fn rows_without_a_key_are_located_by_all_their_values() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 a int4, 2 b interval, 3 c float8", 0);
+    let row: [&str; 3] = ["1", "1 mon", "0"];
+    target.write(&[Insert(&t, &row), Insert(&t, &row), Insert(&t, &["1", "30 days", "-0"])]).unwrap();
+    target.write(&[Change(&t, &row, &["2", "NULL", "NULL"]), Insert(&t, &row), Delete(&t, &row)]).unwrap();
+    target.check("public.t", &["1|1 mon|0", "1|30 days|-0", "2|NULL|NULL"]);
+    target.write(&[Delete(&t, &["2", "NULL", "NULL"]), Delete(&t, &["1", "30 days", "-0"])]).unwrap();
+    target.check("public.t", &["1|1 mon|0"]);
+    let error = target.write(&[Delete(&t, &["2", "NULL", "NULL"])]).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "TW-DUCK-031"));
+    target.reopen();
+    for change in [Update(&t, &row), Delete(&t, &["1", "~", "~"])] {
+        let error = target.write(&[change]).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-DUCK-026"));
+        assert!(error.to_string().contains("ALTER TABLE public.t REPLICA IDENTITY FULL"), "{error}");
+        target.reopen();
+    }
+}
+
+#[test]
+fn shape_changes_come_with_the_rows_of_the_same_transaction() {
+    let mut target = Target::new();
+    let v1 = table(1, "public.t", "1 id int4, 2 note text, 3 price numeric(8,2)", 1);
+    let v2 = table(1, "public.t", "1 id int8, 3 cost numeric(8,2), 4 flag bool=t, 5 extra text", 1);
+    target.write(&[Insert(&v1, &["1", "a", "1.50"]), Insert(&v1, &["2", "b", "2.00"])]).unwrap();
+    // Rows are deleted, then the shape changes: plain ALTER TABLE would fail at COMMIT.
+    target
+        .write(&[
+            Delete(&v1, &["1", "~", "~"]),
+            Shape(&v2),
+            Insert(&v2, &["3000000000", "3.25", "f", "x"]),
+            Update(&v2, &["2", "2.75", "f", "~"]),
+        ])
+        .unwrap();
+    target.check("public.t", &["2|2.75|f|NULL", "3000000000|3.25|f|x"]);
+    let types = "SELECT column_name || ' ' || data_type FROM duckdb_columns() WHERE schema_name = 'public'";
+    assert_eq!(target.rows(types), ["cost DECIMAL(8,2)", "extra VARCHAR", "flag BOOLEAN", "id BIGINT"]);
+    let v3 = table(1, "public.t", "1 id text, 3 cost text, 4 flag text", 1);
+    target.write(&[Shape(&v3), Insert(&v3, &["4", "x", "y"])]).unwrap();
+    target.check("public.t", &["2|2.75|false", "3000000000|3.25|false", "4|x|y"]);
+}
+
+#[test]
+fn names_may_be_swapped_moved_and_taken_over() {
+    let mut target = Target::new();
+    let (a, b) = (table(1, "public.a", "1 x int4, 2 y int4", 1), table(2, "public.b", "1 x int4", 1));
+    target.write(&[Insert(&a, &["1", "2"]), Insert(&b, &["5"])]).unwrap();
+    let (a2, b2) = (table(1, "public.b", "1 y int4, 2 x int4", 1), table(2, "public.a", "1 x int4", 1));
+    target.write(&[Delete(&b, &["5"]), Insert(&a2, &["3", "4"]), Insert(&b2, &["6"])]).unwrap();
+    target.check("public.a", &["6"]);
+    target.check("public.b", &["1|2", "3|4"]);
+    assert_eq!(target.rows("SELECT y FROM t.public.b"), ["1", "3"]);
+    let moved = table(1, "Other.b", "1 y int4, 2 x int4", 1);
+    let case = table(2, "public.A", "1 x int4", 1);
+    target.write(&[Shape(&moved), Shape(&case)]).unwrap();
+    let names =
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() WHERE schema_name != 'tailwater'";
+    assert_eq!(target.rows(names), ["Other.b", "public.A"]);
+    target.check("\"Other\".b", &["1|2", "3|4"]);
+    let fresh = table(3, "Other.b", "1 z text", 1);
+    target.write(&[Drop(&moved), Insert(&fresh, &["new"])]).unwrap();
+    target.check("\"Other\".b", &["new"]);
+}
+
+#[test]
+fn what_cannot_be_kept_stops_its_table_only() {
+    let mut target = Target::new();
+    let (t, other) = (table(1, "public.t", "1 id int4", 1), table(2, "public.o", "1 id int4", 1));
+    target.write(&[Insert(&t, &["1"]), Insert(&other, &["1"])]).unwrap();
+    let unknown = table(1, "public.t", "1 id int4, 2 at timestamptz=?", 1);
+    target.write(&[Shape(&unknown), Insert(&unknown, &["2", "NULL"]), Insert(&other, &["2"])]).unwrap();
+    target.check("public.t", &["1"]);
+    target.check("public.o", &["1", "2"]);
+    target.reopen();
+    target.write(&[Insert(&unknown, &["3", "NULL"]), Insert(&other, &["3"])]).unwrap();
+    target.check("public.t", &["1"]);
+    let state = "SELECT source_name, state, stopped_reason IS NOT NULL FROM t.tailwater.tables";
+    assert_eq!(target.rows(state), ["o|following|f", "t|stopped|t"]);
+    target.write(&[CopyStart(&unknown), Copied(&unknown, &["7", "NULL"])]).unwrap();
+    target.check("public.t", &["7|NULL"]);
+    // An empty table has nothing that could be lost.
+    let empty = table(3, "public.e", "1 id int4", 1);
+    let filled = table(3, "public.e", "1 id int4, 2 at timestamptz=?", 1);
+    target.write(&[Shape(&empty), Shape(&filled), Insert(&filled, &["1", "NULL"])]).unwrap();
+    target.check("public.e", &["1|NULL"]);
+}
+
+#[test]
+fn a_value_that_does_not_fit_makes_its_column_text() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id numeric(8,2), 2 at timestamptz, 3 list int4[]", 1);
+    target.write(&[Insert(&t, &["1.50", "2024-01-02 03:04:05.6+00", "{1,NULL}"])]).unwrap();
+    target
+        .write(&[
+            Insert(&t, &["NaN", "294276-12-31 23:59:59.999999+00", "{{1,2},{3,4}}"]),
+            Update(&t, &["1.50", "~", "{2}"]),
+        ])
+        .unwrap();
+    target.check(
+        "public.t",
+        &["1.50|2024-01-02 03:04:05.6+00|{2}", "NaN|294276-12-31 23:59:59.999999+00|{{1,2},{3,4}}"],
+    );
+    target.reopen();
+    target.write(&[Delete(&t, &["NaN", "~", "~"]), Shape(&t), Insert(&t, &["2.00", "NULL", "{}"])]).unwrap();
+    target.check("public.t", &["1.50|2024-01-02 03:04:05.6+00|{2}", "2.00|NULL|{}"]);
+}
+
+#[test]
+fn names_that_differ_in_case_only_are_told_apart_or_refused() {
+    let mut target = Target::new();
+    let t = table(1, "public.t", "1 id int4, 2 Id int4, 3 rowid int4", 1);
+    target.write(&[Insert(&t, &["1", "2", "3"]), Update(&t, &["1", "4", "~"])]).unwrap();
+    assert_eq!(target.rows("SELECT id, \"Id_2\", rowid_3 FROM t.public.t"), ["1|4|3"]);
+    let upper = table(2, "public.T", "1 id int4", 1);
+    target.write(&[Insert(&upper, &["1"])]).unwrap();
+    let stopped = target.rows("SELECT stopped_reason FROM t.tailwater.tables WHERE id = 2");
+    assert!(stopped[0].contains("public.t"), "{stopped:?}");
+}
+
+#[test]
+fn refuses_what_it_must_not_touch() {
+    let mut target = Target::new();
+    let ours = table(1, "tailwater.position", "1 id int4", 1);
+    let error = target.write(&[Shape(&ours)]).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-DUCK-028"));
+    target.reopen();
+    let reader = target.reader();
+    reader
+        .execute(
+            "CREATE SCHEMA public; CREATE TABLE public.mine (x INTEGER); INSERT INTO public.mine VALUES (1)",
+        )
+        .unwrap();
+    let mine = table(1, "public.Mine", "1 id int4", 1);
+    let error = target.write(&[CopyStart(&mine)]).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-DUCK-029"));
+    target.reopen();
+    target.check("public.mine", &["1"]);
+}
+
+#[test]
+fn refuses_another_pipeline_and_another_version() {
+    let mut target = Target::new();
+    target.write(&[]).unwrap();
+    target.sink.close().unwrap();
+    let mut config = config(&target.path);
+    config.pipeline = "other".into();
+    let error = DuckDb::new(config).open().unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-DUCK-024"));
+    target.reopen();
+    target.reader().execute("UPDATE tailwater.position SET position = '{}'").unwrap();
+    target.sink.close().unwrap();
+    let error = Target::at(&target.path).err().unwrap();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-DUCK-025"));
+}

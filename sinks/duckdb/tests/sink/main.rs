@@ -1,0 +1,7 @@
+//! The sink against real `DuckDB` files, with batches made by hand. `support` makes batches and reads tables back;
+//! `cases` holds one test per trap, `model` random changes against a naive model in memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+mod cases;
+mod model;
+mod support;
