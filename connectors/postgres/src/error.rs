@@ -25,6 +25,23 @@
 //! | TW-PG-102 | operator | no table matches `tables` | correct the patterns |
 //! | TW-PG-103 | operator | publishing a table without replica identity would break its application | the ALTER TABLE it prints |
 //! | TW-PG-104 | operator | a slot of our name is somebody else's | drop it, or name another |
+//! | TW-PG-105 | warning | the connection is not encrypted, or the server's certificate not checked | sslmode=verify-full |
+//! | TW-PG-110 | operator | `wal_level` is not `logical` | the ALTER SYSTEM it prints, and a restart |
+//! | TW-PG-111 | operator | all replication slots are in use | the ALTER SYSTEM it prints, and a restart |
+//! | TW-PG-112 | operator | all WAL senders are in use | the ALTER SYSTEM it prints, and a restart |
+//! | TW-PG-113 | operator | the role has no right to replicate | the ALTER ROLE it prints |
+//! | TW-PG-114 | operator | the role may not read a table | the GRANT it prints |
+//! | TW-PG-115 | operator | row security hides rows from the role | the ALTER ROLE it prints |
+//! | TW-PG-116 | warning | a table pattern matches nothing | correct it |
+//! | TW-PG-117 | warning | a wanted table is unlogged or foreign and left out | the ALTER TABLE it prints |
+//! | TW-PG-118 | warning | the publication leaves out inserts, updates, deletes or truncates | the ALTER PUBLICATION it prints |
+//! | TW-PG-119 | warning | the publication lacks wanted tables | the ALTER PUBLICATION it prints |
+//! | TW-PG-121 | warning | a single partition can lose rows without a change being sent | delete its rows first |
+//! | TW-PG-122 | warning | `max_slot_wal_keep_size` is unlimited, or small | the ALTER SYSTEM it prints |
+//! | TW-PG-123 | warning | `idle_replication_slot_timeout` may remove the slot | the ALTER SYSTEM it prints |
+//! | TW-PG-124 | warning | the slot is about to be lost | start the pipeline |
+//! | TW-PG-125 | operator | the server is a standby older than Postgres 16 | target_session_attrs=primary |
+//! | TW-PG-126 | warning | the database has no encoding (SQL_ASCII) | restore it into one with UTF8 |
 
 use std::io;
 
@@ -75,6 +92,45 @@ pub const NO_TABLE: &str = "TW-PG-102";
 pub const NO_IDENTITY: &str = "TW-PG-103";
 /// TW-PG-104, operator.
 pub const FOREIGN_SLOT: &str = "TW-PG-104";
+
+/// TW-PG-105, warning.
+pub const NOT_PRIVATE: &str = "TW-PG-105";
+/// TW-PG-110, operator.
+pub const WAL_LEVEL: &str = "TW-PG-110";
+/// TW-PG-111, operator.
+pub const NO_SLOT_FREE: &str = "TW-PG-111";
+/// TW-PG-112, operator.
+pub const NO_SENDER_FREE: &str = "TW-PG-112";
+/// TW-PG-113, operator.
+pub const NO_REPLICATION: &str = "TW-PG-113";
+/// TW-PG-114, operator.
+pub const NO_SELECT: &str = "TW-PG-114";
+/// TW-PG-115, operator.
+pub const ROW_SECURITY: &str = "TW-PG-115";
+/// TW-PG-116, warning.
+pub const IDLE_PATTERN: &str = "TW-PG-116";
+/// TW-PG-117, warning.
+pub const UNPUBLISHABLE: &str = "TW-PG-117";
+/// TW-PG-118, warning.
+pub const OPERATIONS_LEFT_OUT: &str = "TW-PG-118";
+/// TW-PG-119, warning.
+pub const TABLES_LEFT_OUT: &str = "TW-PG-119";
+/// TW-PG-121, warning.
+pub const PARTITIONED: &str = "TW-PG-121";
+/// TW-PG-122, warning.
+pub const RETENTION: &str = "TW-PG-122";
+/// TW-PG-123, warning.
+pub const IDLE_TIMEOUT: &str = "TW-PG-123";
+/// TW-PG-124, warning.
+pub const SLOT_UNRESERVED: &str = "TW-PG-124";
+/// TW-PG-125, operator.
+pub const STANDBY: &str = "TW-PG-125";
+/// TW-PG-126, warning.
+pub const ENCODING: &str = "TW-PG-126";
+/// TW-PG-066, as `continuity` reports it.
+pub const SLOT_TWO_PHASE: &str = "TW-PG-066";
+/// TW-PG-067, as `continuity` reports it.
+pub const SLOT_LOST: &str = "TW-PG-067";
 
 /// SQLSTATEs, or classes of two characters, and what they mean here. The longest match wins.
 const SQLSTATES: &[(&str, &str, ErrorKind)] = {

@@ -31,8 +31,11 @@ pub fn supported(version: u32) -> Result<()> {
         return Ok(());
     }
     let what = if version == 0 { "unknown".to_owned() } else { format!("{}", version / 10_000) };
-    Err(Error::operator(error::VERSION, format!("the server's version is {what}; Tailwater needs 14 or later"))
-        .remedy("upgrade the server"))
+    Err(Error::operator(
+        error::VERSION,
+        format!("the server's version is {what}; Tailwater needs 14 or later"),
+    )
+    .remedy("upgrade the server"))
 }
 
 /// What is known of a publication.
@@ -113,7 +116,8 @@ pub async fn ensure_publication(connection: &mut Connection, config: &Config) ->
         None => create_sql(name, &missing),
     };
     spare_the_application(&missing)?;
-    let run = format!("{sql}; COMMENT ON PUBLICATION {} IS {}", quote::identifier(name), quote::literal(MARK));
+    let run =
+        format!("{sql}; COMMENT ON PUBLICATION {} IS {}", quote::identifier(name), quote::literal(MARK));
     connection.query(&run).await.map_err(|failure| {
         if failure.kind() != ErrorKind::Operator {
             return failure;

@@ -12,7 +12,7 @@ use crate::quote;
 /// Tables that could be published. One that is part of a partitioned table names its ancestors.
 const TABLES: &str = "
     SELECT c.oid, n.nspname, c.relname, c.relkind = 'p', pg_has_role(c.relowner, 'USAGE'),
-           has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), c.relrowsecurity,
+           has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
            c.relreplident = 'f'
            OR c.relreplident = 'd' AND EXISTS (SELECT FROM pg_index i
                WHERE i.indrelid = c.oid AND i.indisprimary AND i.indisvalid AND i.indimmediate)
@@ -34,6 +34,7 @@ pub(crate) struct Wanted {
     pub(crate) partitioned: bool,
     pub(crate) owned: bool,
     pub(crate) selectable: bool,
+    /// A policy would hide rows from us.
     pub(crate) row_security: bool,
     /// Updates and deletes can name the row.
     pub(crate) identifiable: bool,
@@ -48,6 +49,37 @@ impl Wanted {
     pub(crate) fn sql_name(&self) -> String {
         quote::qualified(&self.schema, &self.name)
     }
+}
+
+/// Tables that cannot be published, and why.
+const UNPUBLISHABLE: &str = "
+    SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'f' THEN 'foreign' ELSE 'unlogged' END
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE (c.relkind = 'f' OR c.relkind IN ('r', 'p') AND c.relpersistence = 'u') AND NOT c.relispartition
+      AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+    ORDER BY n.nspname, c.relname";
+
+/// Tables the patterns match that no publication can hold: name as SQL, and what they are.
+pub(crate) async fn unpublishable(
+    connection: &mut Connection,
+    patterns: &Patterns,
+) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    for row in connection.query(UNPUBLISHABLE).await.map_err(|error| error.doing("list the tables"))? {
+        let mut fields = row.into_iter().map(Option::unwrap_or_default);
+        let mut text = || fields.next().unwrap_or_default();
+        let (schema, name, kind) = (text(), text(), text());
+        if patterns.matches(&schema, &name) {
+            found.push((quote::qualified(&schema, &name), kind));
+        }
+    }
+    Ok(found)
+}
+
+/// Schema and name of every table there is, partitions included.
+pub(crate) async fn names(connection: &mut Connection) -> Result<Vec<(String, String)>> {
+    let rows = connection.query(TABLES).await.map_err(|error| error.doing("list the tables"))?;
+    Ok(rows.into_iter().map(read).map(|table| (table.schema, table.name)).collect())
 }
 
 /// The tables the patterns match. A partition is left out where a table above it is wanted: it is part of that.
