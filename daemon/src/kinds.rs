@@ -1,10 +1,9 @@
 //! The only list of what exists: every pair of a source and a sink, bound statically. A new connector or sink is
 //! added to the two enums of `config` and to the matches here; the compiler names every place that lacks it.
 
-use tailwater_core::digest::Digest;
 use tailwater_core::pipeline::Options;
 use tailwater_core::status::Publisher;
-use tailwater_core::{Error, Finding, Position, Result, supervise};
+use tailwater_core::{Result, supervise};
 use tailwater_duckdb::DuckDb;
 use tailwater_postgres::PostgresSource;
 use tailwater_stdout::Stdout;
@@ -35,25 +34,12 @@ pub(crate) async fn supervise(
     }
 }
 
-/// Everything a person should know before the pipeline runs. Changes nothing.
-pub(crate) async fn check(pipeline: &Pipeline) -> Vec<Finding> {
-    let mut findings = match &pipeline.source {
-        Source::Postgres(source) => tailwater_postgres::check::check(source).await,
-    };
-    findings.extend(match &pipeline.sink {
-        Sink::DuckDb(sink) => tailwater_duckdb::check(sink),
-        Sink::Stdout(sink) => tailwater_stdout::check(sink),
-    });
-    findings
-}
-
-/// What the sink holds, also while a pipeline writes it.
+/// Removes what the pipeline made at its source, and says what that was. The target is not touched.
 ///
 /// # Errors
-/// Where it cannot be read.
-pub(crate) fn position(pipeline: &Pipeline) -> Result<Option<Position>> {
-    match &pipeline.sink {
-        Sink::DuckDb(sink) => tailwater_duckdb::position(sink),
-        Sink::Stdout(sink) => tailwater_stdout::position(sink),
+/// `Operator` while the pipeline runs, or where the source refuses.
+pub(crate) async fn drop(pipeline: &Pipeline) -> Result<Vec<String>> {
+    match &pipeline.source {
+        Source::Postgres(source) => tailwater_postgres::setup::drop_made(source).await,
     }
 }

@@ -341,6 +341,13 @@ fn kind(value: &Spanned<DeValue<'_>>) -> &'static str {
     }
 }
 
+/// What a word stands for.
+pub(super) fn choice<T: Copy>(word: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    let found = choices.iter().find(|(name, _)| *name == word);
+    found.map(|(_, meaning)| *meaning).ok_or_else(|| format!("is {word:?}; {}", nearest(word, &names)))
+}
+
 /// What was meant, where one choice is close; all choices otherwise.
 pub(super) fn nearest(written: &str, choices: &[&str]) -> String {
     match close(written, choices.iter().copied()) {

@@ -10,7 +10,7 @@ use tailwater_postgres::url::{RootCert, Url};
 use tailwater_stdout::Format;
 
 use super::code;
-use super::document::{Document, Section, Text, nearest};
+use super::document::{Document, Section, Text, choice};
 use super::substitute::{Lookup, Variables};
 use super::units::{duration, size};
 
@@ -241,12 +241,12 @@ impl Reading<'_> {
 
     fn duckdb(&mut self, section: &Section<'_>) -> Result<tailwater_duckdb::Config> {
         let path = section.required("path", &format!("\"{}.duckdb\"", self.name))?;
-        let mut config = tailwater_duckdb::Config::new(self.file(&path)?);
+        let mut config = tailwater_duckdb::Config::new(self.file(&path)?, self.name);
         if let Some(bytes) = section.parsed("memory_limit", size)? {
-            config.memory_limit = bytes;
+            config.memory_limit = format!("{bytes}B");
         }
         if let Some(threads) = section.integer("threads", 1..=1024)? {
-            config.threads = usize::try_from(threads).unwrap_or(usize::MAX);
+            config.threads = usize::try_from(threads).ok();
         }
         Ok(config)
     }
@@ -263,11 +263,9 @@ impl Reading<'_> {
             }
         };
         let mut config = tailwater_stdout::Config::new(position);
-        let format = section.parsed("format", |word| {
-            word.parse()
-                .map_err(|_unknown| format!("is {word:?}; {}", nearest(word, Format::NAMES)))
-        })?;
-        config.format = format.unwrap_or_default();
+        if let Some(format) = section.parsed("format", |word| choice(word, Format::ALL))? {
+            config.format = format;
+        }
         Ok(config)
     }
 

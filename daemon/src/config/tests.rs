@@ -144,7 +144,9 @@ fn a_wrong_value_is_named_with_what_is_wanted() {
     check(
         "\"!public.audit_*\"",
         "\"audit\"",
-        expect!["shop.toml:3:23: a pattern has no dot [TW-PG-030]"],
+        expect![[r#"
+            shop.toml:3:23: table pattern "audit", column 6: the schema is missing: no `.` follows [TW-PG-080]
+              to mend it: write schema and table: "public.audit""#]],
     );
     check(
         "postgres://",

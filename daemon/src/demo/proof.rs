@@ -148,7 +148,7 @@ mod tests {
             different(&[same, content]).is_some_and(|error| error.message().ends_with("differ in stock"))
         );
         expect![[r#"
-            table             Postgres, content hash                            DuckDB, content hash
+            table             Postgres, content hash                             DuckDB, content hash
             orders          200000 rows 00000000000000000000000000000abc     200000 rows 00000000000000000000000000000abc  equal
             stock                2 rows 00000000000000000000000000000001          2 rows 00000000000000000000000000000002  DIFFERENT"#]]
         .assert_eq(&describe(&[same, content]));
