@@ -46,10 +46,7 @@ pub(crate) async fn log_in(connection: &mut Connection, url: &Url, mode: Mode) -
         Mode::Replication => parameters.push(("replication", "database")),
     }
     frontend::startup_message(parameters, connection.outbox()).map_err(|error| error::from_io(&error))?;
-    let mut login = Login {
-        url,
-        scram: Scram::None,
-    };
+    let mut login = Login { url, scram: Scram::None };
     loop {
         let (tag, place) = connection.receive().await?;
         match tag {
@@ -95,10 +92,8 @@ impl Login<'_> {
                     7..=9 => "GSSAPI or SSPI".to_owned(),
                     number => format!("of number {number}"),
                 };
-                Err(refused(format!(
-                    "the server asks for a login {method}, which is not known here"
-                ))
-                .remedy("in pg_hba.conf, let this user log in with scram-sha-256 or cert"))
+                Err(refused(format!("the server asks for a login {method}, which is not known here"))
+                    .remedy("in pg_hba.conf, let this user log in with scram-sha-256 or cert"))
             }
         }
     }
@@ -114,10 +109,8 @@ impl Login<'_> {
     /// Fails where a login without bound SCRAM is about to be used although nothing else is allowed.
     fn check_binding_is_optional(&self, method: &str) -> Result<()> {
         if self.url.channel_binding == ChannelBinding::Require {
-            return Err(refused(format!(
-                "channel_binding=require, and the server asks for {method}"
-            ))
-            .remedy("let the user log in with scram-sha-256 over TLS, or set channel_binding=prefer"));
+            return Err(refused(format!("channel_binding=require, and the server asks for {method}"))
+                .remedy("let the user log in with scram-sha-256 over TLS, or set channel_binding=prefer"));
         }
         Ok(())
     }
@@ -136,20 +129,14 @@ impl Login<'_> {
 
     fn send_md5(&self, connection: &mut Connection, salt: &[u8]) -> Result<()> {
         self.check_binding_is_optional("md5")?;
-        let salt = salt
-            .first_chunk::<4>()
-            .ok_or_else(|| error::protocol("the salt of md5 is too short"))?;
+        let salt = salt.first_chunk::<4>().ok_or_else(|| error::protocol("the salt of md5 is too short"))?;
         let hash = md5_hash(self.url.user.as_bytes(), self.password()?.as_bytes(), *salt);
         frontend::password_message(hash.as_bytes(), connection.outbox())
             .map_err(|error| error::from_io(&error))
     }
 
     fn start_scram(&mut self, connection: &mut Connection, mechanisms: &[u8]) -> Result<()> {
-        let offers = |name: &str| {
-            mechanisms
-                .split(|byte| *byte == 0)
-                .any(|offer| offer == name.as_bytes())
-        };
+        let offers = |name: &str| mechanisms.split(|byte| *byte == 0).any(|offer| offer == name.as_bytes());
         let end_point = match self.url.channel_binding {
             ChannelBinding::Disable => None,
             ChannelBinding::Prefer | ChannelBinding::Require => {
@@ -157,10 +144,9 @@ impl Login<'_> {
             }
         };
         let (mechanism, binding) = match end_point {
-            Some(hash) if offers(SCRAM_SHA_256_PLUS) => (
-                SCRAM_SHA_256_PLUS,
-                sasl::ChannelBinding::tls_server_end_point(hash),
-            ),
+            Some(hash) if offers(SCRAM_SHA_256_PLUS) => {
+                (SCRAM_SHA_256_PLUS, sasl::ChannelBinding::tls_server_end_point(hash))
+            }
             // Tells the server that binding was possible, so that it notices if somebody took its offer away.
             Some(_) => (SCRAM_SHA_256, sasl::ChannelBinding::unrequested()),
             None => (SCRAM_SHA_256, sasl::ChannelBinding::unsupported()),
@@ -182,13 +168,9 @@ impl Login<'_> {
 
     fn continue_scram(&mut self, connection: &mut Connection, data: &[u8]) -> Result<()> {
         let Scram::Started { exchange, .. } = &mut self.scram else {
-            return Err(error::protocol(
-                "the server goes on with a SCRAM exchange that was not begun",
-            ));
+            return Err(error::protocol("the server goes on with a SCRAM exchange that was not begun"));
         };
-        exchange
-            .update(data)
-            .map_err(|error| refused(format!("SCRAM: {error}")))?;
+        exchange.update(data).map_err(|error| refused(format!("SCRAM: {error}")))?;
         frontend::sasl_response(exchange.message(), connection.outbox())
             .map_err(|error| error::from_io(&error))
     }
@@ -197,16 +179,14 @@ impl Login<'_> {
         match std::mem::replace(&mut self.scram, Scram::None) {
             Scram::Started { mut exchange, bound } => {
                 exchange.finish(data).map_err(|error| {
-                    refused(format!(
-                        "the server does not prove that it knows the password: {error}"
-                    ))
+                    refused(format!("the server does not prove that it knows the password: {error}"))
                 })?;
                 self.scram = Scram::Finished { bound };
                 Ok(())
             }
-            Scram::None | Scram::Finished { .. } => Err(error::protocol(
-                "the server ends a SCRAM exchange that was not begun",
-            )),
+            Scram::None | Scram::Finished { .. } => {
+                Err(error::protocol("the server ends a SCRAM exchange that was not begun"))
+            }
         }
     }
 

@@ -78,9 +78,7 @@ async fn addresses(host: &Host) -> Result<Vec<Address>> {
         Host::Unix { directory, port } => Ok(vec![Address::Unix(Host::socket_path(directory, *port))]),
         Host::Tcp { name, port } => {
             let found = tokio::net::lookup_host((name.as_str(), *port)).await;
-            let found = found
-                .map_err(|error| error::from_io(&error))
-                .doing(|| "look up its name")?;
+            let found = found.map_err(|error| error::from_io(&error)).doing(|| "look up its name")?;
             Ok(found.map(Address::Tcp).collect())
         }
     }
@@ -115,10 +113,7 @@ async fn open_address(url: &Url, mode: Mode, host: &Host, address: &Address) -> 
             Ok(result) => result,
             Err(_elapsed) => {
                 let seconds = url.connect_timeout.as_secs();
-                Err(Error::transient(
-                    error::UNREACHABLE,
-                    format!("no answer within {seconds} s"),
-                ))
+                Err(Error::transient(error::UNREACHABLE, format!("no answer within {seconds} s")))
             }
         }
     };
@@ -130,11 +125,7 @@ async fn open_address(url: &Url, mode: Mode, host: &Host, address: &Address) -> 
     let refused = failure.code() == error::LOGIN || failure.code() == error::TLS;
     match second {
         Some(second) if refused => attempt(second).await.map_err(|error| {
-            let words = if second == Security::Tls {
-                "with TLS"
-            } else {
-                "without TLS"
-            };
+            let words = if second == Security::Tls { "with TLS" } else { "without TLS" };
             Error::new(
                 error.kind(),
                 error.code(),
@@ -153,15 +144,11 @@ async fn open_stream(
     security: Security,
 ) -> Result<Connection> {
     let transport = match address {
-        Address::Unix(path) => Transport::Unix(
-            UnixStream::connect(path)
-                .await
-                .map_err(|error| error::from_io(&error))?,
-        ),
+        Address::Unix(path) => {
+            Transport::Unix(UnixStream::connect(path).await.map_err(|error| error::from_io(&error))?)
+        }
         Address::Tcp(address) => {
-            let stream = TcpStream::connect(address)
-                .await
-                .map_err(|error| error::from_io(&error))?;
+            let stream = TcpStream::connect(address).await.map_err(|error| error::from_io(&error))?;
             stream.set_nodelay(true).map_err(|error| error::from_io(&error))?;
             match (security, host) {
                 (Security::Tls, Host::Tcp { name, .. }) => tls::start(stream, url, name, true).await?,
@@ -209,11 +196,7 @@ async fn require(mut connection: Connection, target: TargetSession) -> Result<Co
         }
     };
     let rows = connection.query(sql).await?;
-    let is = rows
-        .first()
-        .and_then(|row| row.first())
-        .and_then(Option::as_deref)
-        == Some("t");
+    let is = rows.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("t");
     if is == wanted {
         return Ok(connection);
     }
@@ -231,10 +214,7 @@ mod tests {
     fn one_failure_stays_as_it_is_and_several_are_named_together() {
         let one = || Error::transient(error::UNREACHABLE, "refused").doing("connect to a:1");
         let two = || Error::transient(error::WRONG_ROLE, "read-only").doing("connect to b:1");
-        assert_eq!(
-            joined(vec![one()]).to_string(),
-            "connect to a:1: refused [TW-PG-002]"
-        );
+        assert_eq!(joined(vec![one()]).to_string(), "connect to a:1: refused [TW-PG-002]");
         assert_eq!(
             joined(vec![one(), two()]).to_string(),
             "connect to a:1: refused; connect to b:1: read-only [TW-PG-005]"

@@ -249,10 +249,7 @@ impl Connection {
                 if tag == b'Z' {
                     self.state = State::Idle;
                 }
-                Ok(Some(Frame {
-                    tag,
-                    body: self.inbox.body(place),
-                }))
+                Ok(Some(Frame { tag, body: self.inbox.body(place) }))
             }
         }
     }
@@ -290,9 +287,7 @@ impl Connection {
 
     /// As [`Connection::receive`]; where the connection ends, the reason the server gave before is the error.
     async fn receive_or(&mut self, failure: &mut Option<Error>) -> Result<(u8, Range<usize>)> {
-        self.receive()
-            .await
-            .map_err(|error| failure.take().unwrap_or(error))
+        self.receive().await.map_err(|error| failure.take().unwrap_or(error))
     }
 
     pub(crate) fn body(&self, place: Range<usize>) -> &[u8] {
@@ -337,10 +332,9 @@ impl Connection {
     pub async fn finish(mut self) -> Result<()> {
         match tokio::time::timeout(FINISH_BOUND, self.say_goodbye()).await {
             Ok(result) => result,
-            Err(_elapsed) => Err(Error::transient(
-                error::UNREACHABLE,
-                "the server does not take its leave in 2 s",
-            )),
+            Err(_elapsed) => {
+                Err(Error::transient(error::UNREACHABLE, "the server does not take its leave in 2 s"))
+            }
         }
         .map_err(|error| error.doing("end the session"))
     }
@@ -353,24 +347,16 @@ impl Connection {
         }
         frontend::terminate(&mut self.outbox);
         self.flush().await?;
-        self.transport
-            .shutdown()
-            .await
-            .map_err(|error| error::from_io(&error))
+        self.transport.shutdown().await.map_err(|error| error::from_io(&error))
     }
 }
 
 pub(crate) fn unexpected(tag: u8, place: &str) -> Error {
-    error::protocol(format!(
-        "a message of type {:?} does not belong into {place}",
-        char::from(tag)
-    ))
+    error::protocol(format!("a message of type {:?} does not belong into {place}", char::from(tag)))
 }
 
 fn decode_parameter(body: &[u8]) -> Result<(String, String)> {
-    let mut texts = body
-        .split(|byte| *byte == 0)
-        .map(|text| String::from_utf8_lossy(text).into_owned());
+    let mut texts = body.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
     match (texts.next(), texts.next()) {
         (Some(name), Some(value)) => Ok((name, value)),
         (Some(_), None) | (None, _) => Err(error::protocol("a reported parameter has no value")),
@@ -401,12 +387,8 @@ fn decode_row(body: &[u8]) -> Result<Vec<Option<String>>> {
 /// `17.4 (Debian 17.4-1)` as 170004, `18beta1` as 180000.
 fn version_number(text: &str) -> u32 {
     let digits = |text: &str| {
-        let end = text
-            .find(|letter: char| !letter.is_ascii_digit())
-            .unwrap_or(text.len());
-        text.get(..end)
-            .and_then(|digits| digits.parse::<u32>().ok())
-            .unwrap_or(0)
+        let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+        text.get(..end).and_then(|digits| digits.parse::<u32>().ok()).unwrap_or(0)
     };
     let minor = text.split_once('.').map_or(0, |(_, minor)| digits(minor));
     digits(text).saturating_mul(10_000).saturating_add(minor)
@@ -433,10 +415,7 @@ mod tests {
     #[test]
     fn rows() {
         let body = [0, 3, 0, 0, 0, 2, b'h', b'i', 255, 255, 255, 255, 0, 0, 0, 0];
-        assert_eq!(
-            decode_row(&body).unwrap(),
-            [Some("hi".to_owned()), None, Some(String::new())]
-        );
+        assert_eq!(decode_row(&body).unwrap(), [Some("hi".to_owned()), None, Some(String::new())]);
         for end in 0..body.len() {
             assert!(decode_row(&body[..end]).is_err(), "{end}");
         }
@@ -468,33 +447,20 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_the_connection_is_transient_and_its_reason_is_heard_first() {
         let (mut connection, mut server) = pair();
-        server
-            .write_all(b"E\0\0\0\x1bC57P01\0Mterminating\0\0\0\0\0")
-            .await
-            .unwrap();
+        server.write_all(b"E\0\0\0\x1bC57P01\0Mterminating\0\0\0\0\0").await.unwrap();
         drop(server);
         connection.send_copy_data(b"status");
         connection.fill().await.unwrap();
         let error = connection.frame().unwrap_err();
-        assert_eq!(
-            (error.code(), error.kind()),
-            (error::UNAVAILABLE, tailwater_core::ErrorKind::Transient)
-        );
+        assert_eq!((error.code(), error.kind()), (error::UNAVAILABLE, tailwater_core::ErrorKind::Transient));
         assert_eq!(connection.fill().await.unwrap_err().code(), error::UNREACHABLE);
     }
 
     #[tokio::test]
     async fn a_query_that_was_dropped_makes_the_session_unusable() {
         let (mut connection, _server) = pair();
-        assert!(
-            tokio::time::timeout(Duration::ZERO, connection.query("SELECT 1"))
-                .await
-                .is_err()
-        );
-        assert_eq!(
-            connection.query("SELECT 2").await.unwrap_err().code(),
-            error::PROTOCOL
-        );
+        assert!(tokio::time::timeout(Duration::ZERO, connection.query("SELECT 1")).await.is_err());
+        assert_eq!(connection.query("SELECT 2").await.unwrap_err().code(), error::PROTOCOL);
     }
 
     #[tokio::test]
@@ -506,10 +472,7 @@ mod tests {
         let mut received = Vec::new();
         while connection.unsent_bytes() > 0 {
             // The socket takes a part only, so this is dropped half way.
-            if tokio::time::timeout(Duration::ZERO, connection.flush())
-                .await
-                .is_ok()
-            {
+            if tokio::time::timeout(Duration::ZERO, connection.flush()).await.is_ok() {
                 break;
             }
             let mut piece = vec![0; 300_000];

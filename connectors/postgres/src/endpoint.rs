@@ -4,10 +4,10 @@
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, SubjectPublicKeyInfoDer, UnixTime};
 use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
-use x509_cert::{Certificate, Version};
 use x509_cert::der::asn1::{AnyRef, ObjectIdentifier, PrintableStringRef, Utf8StringRef};
 use x509_cert::der::{Decode as _, Encode as _, Reader as _, TagMode, TagNumber};
 use x509_cert::spki::AlgorithmIdentifierOwned;
+use x509_cert::{Certificate, Version};
 
 const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -58,10 +58,7 @@ fn hash_of(algorithm: &AlgorithmIdentifierOwned) -> Option<Hash> {
         RSA_PSS => pss_hash(algorithm)?.to_string(),
         oid => oid.to_string(),
     };
-    HASHES
-        .iter()
-        .find(|(known, _)| *known == oid)
-        .map(|(_, hash)| *hash)
+    HASHES.iter().find(|(known, _)| *known == oid).map(|(_, hash)| *hash)
 }
 
 /// The first field of RSASSA-PSS-params; SHA-1 where it is left out.
@@ -141,29 +138,16 @@ pub(crate) fn common_name_is(certificate: &CertificateDer<'_>, host: &str) -> bo
         return false;
     };
     let extensions = parsed.tbs_certificate.extensions.unwrap_or_default();
-    if extensions
-        .iter()
-        .any(|extension| extension.extn_id == SUBJECT_ALT_NAME)
-    {
+    if extensions.iter().any(|extension| extension.extn_id == SUBJECT_ALT_NAME) {
         return false;
     }
     let subject = parsed.tbs_certificate.subject.0;
-    subject
-        .iter()
-        .flat_map(|part| part.0.iter())
-        .filter(|part| part.oid == COMMON_NAME)
-        .any(|part| {
-            let utf8 = part
-                .value
-                .decode_as::<Utf8StringRef<'_>>()
-                .map(|text| text.to_string());
-            let name = utf8.or_else(|_| {
-                part.value
-                    .decode_as::<PrintableStringRef<'_>>()
-                    .map(|text| text.to_string())
-            });
-            name.is_ok_and(|name| matches_host(&name, host))
-        })
+    subject.iter().flat_map(|part| part.0.iter()).filter(|part| part.oid == COMMON_NAME).any(|part| {
+        let utf8 = part.value.decode_as::<Utf8StringRef<'_>>().map(|text| text.to_string());
+        let name =
+            utf8.or_else(|_| part.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.to_string()));
+        name.is_ok_and(|name| matches_host(&name, host))
+    })
 }
 
 fn matches_host(pattern: &str, host: &str) -> bool {
@@ -232,7 +216,9 @@ mod tests {
         assert!(!common_name_is(&leaf, "db.example"));
         assert!(!common_name_is(&leaf, "two.one.db.example"));
         assert!(common_name_is(&fixture("rsa-sha256"), "rsa-sha256"));
-        for (pattern, host, expected) in [("*.com", "a.com", false), ("*.a.com", "b.a.com", true), ("*", "a", false)] {
+        for (pattern, host, expected) in
+            [("*.com", "a.com", false), ("*.a.com", "b.a.com", true), ("*", "a", false)]
+        {
             assert_eq!(matches_host(pattern, host), expected, "{pattern} {host}");
         }
     }
@@ -240,7 +226,8 @@ mod tests {
     #[test]
     fn dates_are_checked() {
         let leaf = fixture("version-1");
-        let at = |seconds| check_dates(&leaf, UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)));
+        let at =
+            |seconds| check_dates(&leaf, UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)));
         assert_eq!(at(1_000_000_000), Err(CertificateError::NotValidYet));
         assert_eq!(at(1_900_000_000), Ok(()));
         assert_eq!(at(9_000_000_000), Err(CertificateError::Expired));

@@ -230,9 +230,7 @@ pub(crate) fn from_server(body: &[u8]) -> Error {
 
 /// A failure of the socket, or of TLS on it.
 pub(crate) fn from_io(error: &io::Error) -> Error {
-    let tls = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match tls {
         Some(tls) if is_lasting(tls) => Error::operator(TLS, tls.to_string()),
         Some(_) | None => Error::transient(UNREACHABLE, error.to_string()),
@@ -240,10 +238,7 @@ pub(crate) fn from_io(error: &io::Error) -> Error {
 }
 
 /// Whether a failure of TLS comes from the certificates or settings of one side, and not from the network.
-#[allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "two foreign enums that grow; what is not known passes"
-)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "two foreign enums that grow; what is not known passes")]
 fn is_lasting(error: &rustls::Error) -> bool {
     use rustls::AlertDescription as Alert;
     match error {
@@ -287,10 +282,8 @@ mod tests {
     use super::*;
 
     fn response(fields: &[(char, &str)]) -> Vec<u8> {
-        let mut body: Vec<u8> = fields
-            .iter()
-            .flat_map(|(tag, text)| format!("{tag}{text}\0").into_bytes())
-            .collect();
+        let mut body: Vec<u8> =
+            fields.iter().flat_map(|(tag, text)| format!("{tag}{text}\0").into_bytes()).collect();
         body.push(0);
         body
     }

@@ -16,11 +16,7 @@ pub fn qualified(schema: &str, name: &str) -> String {
 #[must_use]
 pub fn literal(text: &str) -> String {
     let quoted = text.replace('\'', "''");
-    if quoted.contains('\\') {
-        format!("E'{}'", quoted.replace('\\', "\\\\"))
-    } else {
-        format!("'{quoted}'")
-    }
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
 #[cfg(test)]
@@ -29,20 +25,12 @@ mod tests {
 
     #[test]
     fn quotes_odd_names_and_text() {
-        for (name, quoted) in [
-            ("t", "\"t\""),
-            ("we\"ird", "\"we\"\"ird\""),
-            ("", "\"\""),
-            ("ä b\\", "\"ä b\\\""),
-        ] {
+        for (name, quoted) in
+            [("t", "\"t\""), ("we\"ird", "\"we\"\"ird\""), ("", "\"\""), ("ä b\\", "\"ä b\\\"")]
+        {
             assert_eq!(identifier(name), quoted);
         }
-        for (text, quoted) in [
-            ("a", "'a'"),
-            ("it's", "'it''s'"),
-            ("a\\'b", "E'a\\\\''b'"),
-            ("", "''"),
-        ] {
+        for (text, quoted) in [("a", "'a'"), ("it's", "'it''s'"), ("a\\'b", "E'a\\\\''b'"), ("", "''")] {
             assert_eq!(literal(text), quoted);
         }
         assert_eq!(qualified("s", "a.b"), "\"s\".\"a.b\"");

@@ -15,7 +15,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme,
+};
 use tailwater_core::{Error, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -32,11 +34,8 @@ const ALPN: &[u8] = b"postgresql";
 pub(crate) async fn start(mut stream: TcpStream, url: &Url, name: &str, required: bool) -> Result<Transport> {
     // Before the first byte is sent: a mistake in a certificate file needs no server.
     let config = configuration(url)?;
-    let server_name = ServerName::try_from(name.to_owned()).map_err(|error| {
-        refused(format!(
-            "`{name}` cannot be checked against a certificate: {error}"
-        ))
-    })?;
+    let server_name = ServerName::try_from(name.to_owned())
+        .map_err(|error| refused(format!("`{name}` cannot be checked against a certificate: {error}")))?;
     if url.ssl_negotiation == SslNegotiation::Postgres && !offered(&mut stream).await? {
         return match required {
             false => Ok(Transport::Tcp(stream)),
@@ -46,10 +45,7 @@ pub(crate) async fn start(mut stream: TcpStream, url: &Url, name: &str, required
         };
     }
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = connector
-        .connect(server_name, stream)
-        .await
-        .map_err(|error| error::from_io(&error))?;
+    let stream = connector.connect(server_name, stream).await.map_err(|error| error::from_io(&error))?;
     if url.ssl_negotiation == SslNegotiation::Direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(refused("the server does not take part in direct TLS").remedy("sslnegotiation=postgres"));
     }
@@ -60,29 +56,19 @@ pub(crate) async fn start(mut stream: TcpStream, url: &Url, name: &str, required
 async fn offered(stream: &mut TcpStream) -> Result<bool> {
     let mut request = bytes::BytesMut::new();
     postgres_protocol::message::frontend::ssl_request(&mut request);
-    stream
-        .write_all(&request)
-        .await
-        .map_err(|error| error::from_io(&error))?;
+    stream.write_all(&request).await.map_err(|error| error::from_io(&error))?;
     let mut answer = [0; 16];
-    let count = stream
-        .read(&mut answer)
-        .await
-        .map_err(|error| error::from_io(&error))?;
+    let count = stream.read(&mut answer).await.map_err(|error| error::from_io(&error))?;
     match answer.get(..count).unwrap_or_default() {
         [b'S'] => Ok(true),
         [b'N'] => Ok(false),
         [] => Err(error::ended()),
-        [b'E', ..] => Err(error::protocol(
-            "the server answers the request for TLS with an error",
-        )),
+        [b'E', ..] => Err(error::protocol("the server answers the request for TLS with an error")),
         // Bytes sent in clear text before the handshake could be somebody else's (CVE-2021-23222).
-        [b'S' | b'N', ..] => Err(error::protocol(
-            "bytes in clear text follow the answer to the request for TLS",
-        )),
-        [_, ..] => Err(error::protocol(
-            "the answer to the request for TLS is not one of Postgres",
-        )),
+        [b'S' | b'N', ..] => {
+            Err(error::protocol("bytes in clear text follow the answer to the request for TLS"))
+        }
+        [_, ..] => Err(error::protocol("the answer to the request for TLS is not one of Postgres")),
     }
 }
 
@@ -128,9 +114,7 @@ fn trusted(url: &Url) -> Result<Option<Trusted>> {
 
 /// A file of libpq's own directory, where it exists.
 fn in_home(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(std::env::var_os("HOME")?)
-        .join(".postgresql")
-        .join(name);
+    let path = PathBuf::from(std::env::var_os("HOME")?).join(".postgresql").join(name);
     path.exists().then_some(path)
 }
 
@@ -171,10 +155,7 @@ fn certificates(parameter: &str, path: &Path) -> Result<Vec<CertificateDer<'stat
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let found = read.map_err(|error| unreadable(parameter, path, &error))?;
     match found.is_empty() {
-        true => Err(refused(format!(
-            "{parameter} {} holds no certificate",
-            path.display()
-        ))),
+        true => Err(refused(format!("{parameter} {} holds no certificate", path.display()))),
         false => Ok(found),
     }
 }
@@ -192,14 +173,9 @@ impl Trusted {
         let exact = certificates("sslrootcert", path)?;
         let mut roots = RootCertStore::empty();
         for certificate in &exact {
-            roots
-                .add(certificate.clone())
-                .map_err(|error| unreadable("sslrootcert", path, &error))?;
+            roots.add(certificate.clone()).map_err(|error| unreadable("sslrootcert", path, &error))?;
         }
-        Ok(Self {
-            roots: Arc::new(roots),
-            exact,
-        })
+        Ok(Self { roots: Arc::new(roots), exact })
     }
 
     fn system() -> Result<Self> {
@@ -212,10 +188,7 @@ impl Trusted {
         match roots.is_empty() {
             true => Err(refused("the operating system has no trusted certificates")
                 .remedy("apt-get install ca-certificates, or sslrootcert=FILE.pem in the URL")),
-            false => Ok(Self {
-                roots: Arc::new(roots),
-                exact: Vec::new(),
-            }),
+            false => Ok(Self { roots: Arc::new(roots), exact: Vec::new() }),
         }
     }
 }
@@ -317,11 +290,7 @@ pub(crate) fn server_end_point(transport: &Transport) -> Result<Option<Vec<u8>>>
     match transport {
         Transport::Tcp(_) | Transport::Unix(_) => Ok(None),
         Transport::Tls(stream) => {
-            let certificate = stream
-                .get_ref()
-                .1
-                .peer_certificates()
-                .and_then(|chain| chain.first());
+            let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let certificate = certificate.ok_or_else(|| refused("the server shows no certificate"))?;
             endpoint::hash(certificate).map_err(|error| refused(certificate_error(&error)))
         }

@@ -270,9 +270,7 @@ impl Parts {
     }
 
     fn parameter(&mut self, pair: &str) -> Result<()> {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| bad("a parameter has no `=`"))?;
+        let (name, value) = pair.split_once('=').ok_or_else(|| bad("a parameter has no `=`"))?;
         let name = decode(name, "the name of a parameter")?;
         let value = decode(value, &format!("parameter {name}"))?;
         let url = &mut self.url;
@@ -309,16 +307,9 @@ impl Parts {
             return Err(bad("it names no user").remedy("postgres://USER@HOST/DATABASE"));
         }
         self.url.hosts = self.host_list()?;
-        self.url.database = if self.database.is_empty() {
-            self.user.clone()
-        } else {
-            self.database
-        };
+        self.url.database = if self.database.is_empty() { self.user.clone() } else { self.database };
         self.url.user = self.user;
-        self.url.password = self
-            .password
-            .filter(|password| !password.is_empty())
-            .map(Password);
+        self.url.password = self.password.filter(|password| !password.is_empty()).map(Password);
         let system = self.url.ssl_root_cert == Some(RootCert::System);
         self.url.ssl_mode = match self.ssl_mode {
             None if system => SslMode::VerifyFull,
@@ -331,15 +322,10 @@ impl Parts {
             }
             Some(mode) => mode,
         };
-        let weak = matches!(
-            self.url.ssl_mode,
-            SslMode::Disable | SslMode::Allow | SslMode::Prefer
-        );
+        let weak = matches!(self.url.ssl_mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer);
         if self.url.ssl_negotiation == SslNegotiation::Direct && weak {
-            return Err(
-                bad("sslnegotiation=direct does not go with an sslmode that may do without TLS")
-                    .remedy("sslmode=verify-full"),
-            );
+            return Err(bad("sslnegotiation=direct does not go with an sslmode that may do without TLS")
+                .remedy("sslmode=verify-full"));
         }
         if self.url.ssl_cert.is_some() != self.url.ssl_key.is_some() {
             return Err(bad("sslcert and sslkey go together").remedy("give both, or neither"));
@@ -349,24 +335,12 @@ impl Parts {
 
     fn host_list(&self) -> Result<Vec<Host>> {
         let default = [String::new()];
-        let names = if self.hosts.is_empty() {
-            &default
-        } else {
-            self.hosts.as_slice()
-        };
+        let names = if self.hosts.is_empty() { &default } else { self.hosts.as_slice() };
         if self.ports.len() > 1 && self.ports.len() != names.len() {
-            return Err(bad(format!(
-                "{} hosts do not go with {} ports",
-                names.len(),
-                self.ports.len()
-            )));
+            return Err(bad(format!("{} hosts do not go with {} ports", names.len(), self.ports.len())));
         }
         let host = |(at, name): (usize, &String)| {
-            let text = self
-                .ports
-                .get(at)
-                .or(self.ports.first())
-                .map_or("", String::as_str);
+            let text = self.ports.get(at).or(self.ports.first()).map_or("", String::as_str);
             let port = match text {
                 "" => PORT,
                 text => text
@@ -376,18 +350,9 @@ impl Parts {
                     .ok_or_else(|| bad(format!("the port `{text}` is not a number from 1 to 65535")))?,
             };
             Ok(match name.as_str() {
-                "" => Host::Unix {
-                    directory: SOCKET_DIR.into(),
-                    port,
-                },
-                path if path.starts_with('/') => Host::Unix {
-                    directory: path.into(),
-                    port,
-                },
-                name => Host::Tcp {
-                    name: name.to_owned(),
-                    port,
-                },
+                "" => Host::Unix { directory: SOCKET_DIR.into(), port },
+                path if path.starts_with('/') => Host::Unix { directory: path.into(), port },
+                name => Host::Tcp { name: name.to_owned(), port },
             })
         };
         names.iter().enumerate().map(host).collect()
@@ -423,16 +388,11 @@ fn decode(text: &str, what: &str) -> Result<String> {
             continue;
         }
         let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-        match digit()
-            .zip(digit())
-            .and_then(|(high, low)| u8::try_from(high * 16 + low).ok())
-        {
+        match digit().zip(digit()).and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
             Some(byte) if byte != 0 => bytes.push(byte),
             Some(_) | None => {
-                return Err(bad(format!(
-                    "{what} holds a `%` without two hexadecimal digits after it"
-                ))
-                .remedy("write a percent sign as %25"));
+                return Err(bad(format!("{what} holds a `%` without two hexadecimal digits after it"))
+                    .remedy("write a percent sign as %25"));
             }
         }
     }
@@ -459,10 +419,8 @@ fn word<T: Copy>(name: &str, value: &str, words: &[(&str, T)]) -> Result<T> {
         None => {
             let list: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let nearest = nearest(value, list.iter().copied());
-            Err(bad(format!(
-                "{name} is not `{value}`; the nearest valid value: `{nearest}`"
-            ))
-            .remedy(format!("{name}= one of {}", list.join(", "))))
+            Err(bad(format!("{name} is not `{value}`; the nearest valid value: `{nearest}`"))
+                .remedy(format!("{name}= one of {}", list.join(", "))))
         }
     }
 }
@@ -478,9 +436,7 @@ fn seconds(value: &str) -> Result<Duration> {
 
 /// The candidate with the fewest single-letter edits.
 fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
-    candidates
-        .min_by_key(|candidate| strsim::osa_distance(text, candidate))
-        .unwrap_or_default()
+    candidates.min_by_key(|candidate| strsim::osa_distance(text, candidate)).unwrap_or_default()
 }
 
 fn bad(message: impl Into<String>) -> Error {
@@ -498,10 +454,9 @@ mod tests {
                 let password = url.password.as_ref().map_or("", Password::reveal);
                 format!("{}:{password}@{}/{}", url.user, hosts.join(","), url.database)
             }
-            Err(error) => error
-                .to_string()
-                .replace("read the connection URL: ", "")
-                .replace(" [TW-PG-001]", ""),
+            Err(error) => {
+                error.to_string().replace("read the connection URL: ", "").replace(" [TW-PG-001]", "")
+            }
         }
     }
 
@@ -512,21 +467,12 @@ mod tests {
             ("postgresql://u:p@h:1/d", "u:p@h:1/d"),
             ("postgres://u@h", "u:@h:5432/u"),
             ("postgres://u:@h/", "u:@h:5432/u"),
-            (
-                "postgres://u:p%40%2F%25@a:1,b,[::1]:3/d%20e",
-                "u:p@/%@a:1,b:5432,[::1]:3/d e",
-            ),
+            ("postgres://u:p%40%2F%25@a:1,b,[::1]:3/d%20e", "u:p@/%@a:1,b:5432,[::1]:3/d e"),
             ("postgres://u@[fe80::1]/d", "u:@[fe80::1]:5432/d"),
             ("postgres://u@/d", "u:@/var/run/postgresql/.s.PGSQL.5432/d"),
-            (
-                "postgres:///d?user=u&host=/tmp/s&port=99",
-                "u:@/tmp/s/.s.PGSQL.99/d",
-            ),
+            ("postgres:///d?user=u&host=/tmp/s&port=99", "u:@/tmp/s/.s.PGSQL.99/d"),
             ("postgres://u@%2Ftmp%2Fs:7/d", "u:@/tmp/s/.s.PGSQL.7/d"),
-            (
-                "postgres:///?user=u&host=a,b&port=1,2&dbname=x&password=s",
-                "u:s@a:1,b:2/x",
-            ),
+            ("postgres:///?user=u&host=a,b&port=1,2&dbname=x&password=s", "u:s@a:1,b:2/x"),
             ("postgres:///?user=u&host=a,b&port=1", "u:@a:1,b:1/u"),
             ("postgres://a%3Ab:c:d@h/x", "a:b:c:d@h:5432/x"),
         ] {
@@ -537,35 +483,17 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (url, expected) in [
-            (
-                "mysql://u@h/d",
-                "it begins neither with postgres:// nor with postgresql://",
-            ),
-            (
-                "postgres://h/d",
-                "it names no user\n  to mend it: postgres://USER@HOST/DATABASE",
-            ),
-            (
-                "postgres://u@h:x/d",
-                "the port `x` is not a number from 1 to 65535",
-            ),
-            (
-                "postgres://u@h:0/d",
-                "the port `0` is not a number from 1 to 65535",
-            ),
-            (
-                "postgres://u@h:65536/d",
-                "the port `65536` is not a number from 1 to 65535",
-            ),
+            ("mysql://u@h/d", "it begins neither with postgres:// nor with postgresql://"),
+            ("postgres://h/d", "it names no user\n  to mend it: postgres://USER@HOST/DATABASE"),
+            ("postgres://u@h:x/d", "the port `x` is not a number from 1 to 65535"),
+            ("postgres://u@h:0/d", "the port `0` is not a number from 1 to 65535"),
+            ("postgres://u@h:65536/d", "the port `65536` is not a number from 1 to 65535"),
             (
                 "postgres://u@::1/d",
                 "a host has more than one colon\n  to mend it: put an IPv6 address in brackets: [::1]",
             ),
             ("postgres://u@[::1/d", "a `[` has no `]`"),
-            (
-                "postgres://u@[::1]5/d",
-                "something other than a port follows the `]`",
-            ),
+            ("postgres://u@[::1]5/d", "something other than a port follows the `]`"),
             ("postgres://u@a/d?port=1,2", "1 hosts do not go with 2 ports"),
             (
                 "postgres://u:100%@h/d",
@@ -625,17 +553,11 @@ mod tests {
             .unwrap();
         assert_eq!(url.ssl_mode, SslMode::VerifyCa);
         assert_eq!(url.ssl_root_cert, Some(RootCert::File("/r.pem".into())));
-        assert_eq!(
-            (url.ssl_cert.clone(), url.ssl_key.clone()),
-            (Some("c.pem".into()), Some("k.pem".into()))
-        );
+        assert_eq!((url.ssl_cert.clone(), url.ssl_key.clone()), (Some("c.pem".into()), Some("k.pem".into())));
         assert_eq!(url.channel_binding, ChannelBinding::Require);
         assert_eq!(url.target, TargetSession::PreferStandby);
         assert_eq!(url.connect_timeout, Duration::from_secs(3));
-        assert_eq!(
-            (url.application_name.as_str(), url.options.as_deref()),
-            ("a&b", Some("-c geqo=off"))
-        );
+        assert_eq!((url.application_name.as_str(), url.options.as_deref()), ("a&b", Some("-c geqo=off")));
         assert!(!format!("{url:?}").contains("geheim"));
     }
 
@@ -659,14 +581,8 @@ mod tests {
             }
         };
         urls("sslmode", SslMode::WORDS.iter().map(|(word, _)| *word).collect());
-        urls(
-            "channel_binding",
-            ChannelBinding::WORDS.iter().map(|(word, _)| *word).collect(),
-        );
-        urls(
-            "target_session_attrs",
-            TargetSession::WORDS.iter().map(|(word, _)| *word).collect(),
-        );
+        urls("channel_binding", ChannelBinding::WORDS.iter().map(|(word, _)| *word).collect());
+        urls("target_session_attrs", TargetSession::WORDS.iter().map(|(word, _)| *word).collect());
     }
 
     #[test]
@@ -679,9 +595,6 @@ mod tests {
     #[test]
     fn the_nearest_spelling() {
         assert_eq!(nearest("slmode", PARAMETERS.iter().copied()), "sslmode");
-        assert_eq!(
-            nearest("conect_timeout", PARAMETERS.iter().copied()),
-            "connect_timeout"
-        );
+        assert_eq!(nearest("conect_timeout", PARAMETERS.iter().copied()), "connect_timeout");
     }
 }

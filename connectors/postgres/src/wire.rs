@@ -39,12 +39,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Self {
-            bytes: vec![0; START_BYTES],
-            start: 0,
-            end: 0,
-            small_reads: 0,
-        }
+        Self { bytes: vec![0; START_BYTES], start: 0, end: 0, small_reads: 0 }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -86,9 +81,7 @@ impl Inbox {
         };
         let length = u32::from_be_bytes([a, b, c, d]) as usize;
         if !(4..=FRAME_BYTES_MAX).contains(&length) {
-            return Err(error::protocol(format!(
-                "a message of type 0x{tag:02x} claims {length} bytes"
-            )));
+            return Err(error::protocol(format!("a message of type 0x{tag:02x} claims {length} bytes")));
         }
         let body_bytes = length - 4;
         if rest.len() < body_bytes {
@@ -144,18 +137,10 @@ mod tests {
 
     #[test]
     fn frames_split_at_every_position_are_whole_again() {
-        let frames = vec![
-            (b'd', b"hello".to_vec()),
-            (b'Z', Vec::new()),
-            (b'C', vec![0; 300]),
-        ];
+        let frames = vec![(b'd', b"hello".to_vec()), (b'Z', Vec::new()), (b'C', vec![0; 300])];
         let bytes = encode(&frames);
         for split in 1..bytes.len() {
-            assert_eq!(
-                decode(&bytes, |turn| if turn == 0 { split } else { usize::MAX }),
-                frames,
-                "{split}"
-            );
+            assert_eq!(decode(&bytes, |turn| if turn == 0 { split } else { usize::MAX }), frames, "{split}");
         }
         assert_eq!(decode(&bytes, |_| 1), frames);
     }
