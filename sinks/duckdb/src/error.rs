@@ -59,7 +59,7 @@ pub(crate) fn reported(error_type: ffi::duckdb_error_type, message: &str, values
         (true, Values::Hidden) => {
             // The part before the first colon is the name of the error type.
             let name = first.split(':').next().unwrap_or_default();
-            format!("DuckDB refuses a value ({name})")
+            format!("DuckDB reports: {name}")
         }
         (false, Values::Hidden) => first.to_owned(),
         (_, Values::Shown) => message.to_owned(),
@@ -135,12 +135,9 @@ fn meaning(error_type: ffi::duckdb_error_type) -> Meaning {
     use tailwater_core::ErrorKind::{Data, Operator, Transient};
     let (kind, code, quotes_values, remedy) = match error_type {
         ffi::duckdb_error_type_DUCKDB_ERROR_IO => (Transient, "TW-DUCK-003", false, None),
-        ffi::duckdb_error_type_DUCKDB_ERROR_OUT_OF_MEMORY => (
-            Transient,
-            "TW-DUCK-004",
-            false,
-            Some("raise memory_limit in [sink.duckdb]"),
-        ),
+        ffi::duckdb_error_type_DUCKDB_ERROR_OUT_OF_MEMORY => {
+            (Transient, "TW-DUCK-004", false, Some("raise memory_limit in [sink.duckdb]"))
+        }
         ffi::duckdb_error_type_DUCKDB_ERROR_TRANSACTION => (Transient, "TW-DUCK-005", false, None),
         ffi::duckdb_error_type_DUCKDB_ERROR_INTERRUPT => (Transient, "TW-DUCK-006", false, None),
         ffi::duckdb_error_type_DUCKDB_ERROR_CATALOG
@@ -172,12 +169,7 @@ fn meaning(error_type: ffi::duckdb_error_type) -> Meaning {
         // a fresh start is the only cure there is. It may quote anything.
         _ => (Transient, "TW-DUCK-007", true, None),
     };
-    Meaning {
-        kind,
-        code,
-        quotes_values,
-        remedy,
-    }
+    Meaning { kind, code, quotes_values, remedy }
 }
 
 #[cfg(test)]
@@ -191,16 +183,55 @@ mod tests {
         let mut table = String::new();
         for error_type in 0..=43 {
             let error = reported(error_type, "Some Error: about \"secret\"\nLINE 1", Values::Hidden);
-            writeln!(
-                table,
-                "{error_type} {:?} {} {}",
-                error.kind(),
-                error.code(),
-                error.message()
-            )
-            .unwrap();
+            writeln!(table, "{error_type} {:?} {} {}", error.kind(), error.code(), error.message()).unwrap();
         }
-        expect_test::expect![[r#""#]].assert_eq(&table);
+        expect_test::expect![[r#"
+            0 Transient TW-DUCK-007 DuckDB reports: Some Error
+            1 Data TW-DUCK-009 DuckDB reports: Some Error
+            2 Data TW-DUCK-009 DuckDB reports: Some Error
+            3 Data TW-DUCK-009 DuckDB reports: Some Error
+            4 Data TW-DUCK-009 DuckDB reports: Some Error
+            5 Data TW-DUCK-009 DuckDB reports: Some Error
+            6 Data TW-DUCK-009 DuckDB reports: Some Error
+            7 Data TW-DUCK-009 DuckDB reports: Some Error
+            8 Data TW-DUCK-009 DuckDB reports: Some Error
+            9 Operator TW-DUCK-010 Some Error: about "secret"
+            10 Transient TW-DUCK-005 Some Error: about "secret"
+            11 Transient TW-DUCK-007 DuckDB reports: Some Error
+            12 Transient TW-DUCK-007 DuckDB reports: Some Error
+            13 Operator TW-DUCK-008 Some Error: about "secret"
+            14 Operator TW-DUCK-008 Some Error: about "secret"
+            15 Operator TW-DUCK-008 Some Error: about "secret"
+            16 Transient TW-DUCK-007 DuckDB reports: Some Error
+            17 Transient TW-DUCK-007 DuckDB reports: Some Error
+            18 Data TW-DUCK-009 DuckDB reports: Some Error
+            19 Transient TW-DUCK-007 DuckDB reports: Some Error
+            20 Transient TW-DUCK-007 DuckDB reports: Some Error
+            21 Transient TW-DUCK-007 DuckDB reports: Some Error
+            22 Operator TW-DUCK-008 Some Error: about "secret"
+            23 Operator TW-DUCK-012 Some Error: about "secret"
+            24 Operator TW-DUCK-008 Some Error: about "secret"
+            25 Operator TW-DUCK-013 Some Error: about "secret"
+            26 Transient TW-DUCK-007 DuckDB reports: Some Error
+            27 Transient TW-DUCK-007 DuckDB reports: Some Error
+            28 Transient TW-DUCK-003 Some Error: about "secret"
+            29 Transient TW-DUCK-006 Some Error: about "secret"
+            30 Transient TW-DUCK-007 DuckDB reports: Some Error
+            31 Transient TW-DUCK-007 DuckDB reports: Some Error
+            32 Data TW-DUCK-009 DuckDB reports: Some Error
+            33 Transient TW-DUCK-004 Some Error: about "secret"
+            34 Operator TW-DUCK-011 Some Error: about "secret"
+            35 Transient TW-DUCK-007 DuckDB reports: Some Error
+            36 Transient TW-DUCK-007 DuckDB reports: Some Error
+            37 Operator TW-DUCK-008 Some Error: about "secret"
+            38 Operator TW-DUCK-013 Some Error: about "secret"
+            39 Operator TW-DUCK-013 Some Error: about "secret"
+            40 Operator TW-DUCK-013 Some Error: about "secret"
+            41 Data TW-DUCK-009 DuckDB reports: Some Error
+            42 Operator TW-DUCK-012 Some Error: about "secret"
+            43 Transient TW-DUCK-007 DuckDB reports: Some Error
+        "#]]
+        .assert_eq(&table);
     }
 
     #[test]

@@ -34,11 +34,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
         return None;
     }
     // Years that start in March have their odd day at the end.
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let before = DAYS_BEFORE.get(usize::try_from(month).ok()?)?;
     let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
     Some(year * 365 + leaps + before + day - 1 - EPOCH)
@@ -47,24 +43,14 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 /// The inverse of [`days`].
 fn date(days: i64) -> (i64, usize, i64) {
     let days = days + EPOCH;
-    let (era, day) = (
-        days.div_euclid(DAYS_PER_400_YEARS),
-        days.rem_euclid(DAYS_PER_400_YEARS),
-    );
+    let (era, day) = (days.div_euclid(DAYS_PER_400_YEARS), days.rem_euclid(DAYS_PER_400_YEARS));
     // Leap days at the end of every 4th, but not every 100th, but every 400th year.
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (year * 365 + year / 4 - year / 100);
-    let month = DAYS_BEFORE
-        .iter()
-        .rposition(|&before| before <= day)
-        .unwrap_or_default();
+    let month = DAYS_BEFORE.iter().rposition(|&before| before <= day).unwrap_or_default();
     let day = day - DAYS_BEFORE.get(month).unwrap_or(&0) + 1;
     let year = era * 400 + year;
-    if month < 10 {
-        (year, month + 3, day)
-    } else {
-        (year + 1, month - 9, day)
-    }
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
 }
 
 /// Reads text from the left.
@@ -94,11 +80,7 @@ impl Reader<'_> {
             return None;
         }
         self.0 = rest;
-        Some(
-            digits
-                .iter()
-                .fold(0, |year, digit| year * 10 + i64::from(digit - b'0')),
-        )
+        Some(digits.iter().fold(0, |year, digit| year * 10 + i64::from(digit - b'0')))
     }
 
     /// `YYYY-MM-DD`; the year is as written, before ` BC` is known.
@@ -117,11 +99,7 @@ impl Reader<'_> {
         let minute = self.two_digits()?;
         self.take(b':')?;
         let second = self.two_digits()?;
-        let micros = if self.take(b'.').is_some() {
-            self.fraction()?
-        } else {
-            0
-        };
+        let micros = if self.take(b'.').is_some() { self.fraction()? } else { 0 };
         if minute > 59 || second > 59 {
             return None;
         }
@@ -131,19 +109,13 @@ impl Reader<'_> {
 
     /// One to six digits of which the last is not 0, in millionths.
     fn fraction(&mut self) -> Option<i64> {
-        let len = self
-            .0
-            .iter()
-            .position(|byte| !byte.is_ascii_digit())
-            .unwrap_or(self.0.len());
+        let len = self.0.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.0.len());
         let (digits, rest) = self.0.split_at_checked(len)?;
         if len > 6 || digits.last().is_none_or(|&last| last == b'0') {
             return None;
         }
         self.0 = rest;
-        let value = digits
-            .iter()
-            .fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
+        let value = digits.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
         Some(value * 10_i64.pow(6 - u32::try_from(len).ok()?))
     }
 
@@ -213,15 +185,7 @@ pub(super) fn render_time(micros: i64, out: &mut Vec<u8>) {
 fn push_clock(micros: u64, out: &mut Vec<u8>) {
     let second = MICROS_PER_SECOND.unsigned_abs();
     let (seconds, fraction) = (micros / second, micros % second);
-    push(
-        out,
-        format_args!(
-            "{:02}:{:02}:{:02}",
-            seconds / 3600,
-            seconds / 60 % 60,
-            seconds % 60
-        ),
-    );
+    push(out, format_args!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
     if fraction != 0 {
         push(out, format_args!(".{fraction:06}"));
         while out.last() == Some(&b'0') {
@@ -241,16 +205,8 @@ pub(super) fn parse_time_tz(text: &[u8]) -> Option<u64> {
         false
     };
     let hours = reader.two_digits()?;
-    let minutes = if reader.take(b':').is_some() {
-        Some(reader.two_digits()?)
-    } else {
-        None
-    };
-    let seconds = if reader.take(b':').is_some() {
-        Some(reader.two_digits()?)
-    } else {
-        None
-    };
+    let minutes = if reader.take(b':').is_some() { Some(reader.two_digits()?) } else { None };
+    let seconds = if reader.take(b':').is_some() { Some(reader.two_digits()?) } else { None };
     let (minute, second) = (minutes.unwrap_or(0), seconds.unwrap_or(0));
     let offset = (hours * 60 + minute) * 60 + second;
     // Minutes and seconds are there only where they are needed.
@@ -353,11 +309,7 @@ fn parse_interval_time(word: &[u8]) -> Option<i64> {
     let minutes = reader.two_digits()?;
     reader.take(b':')?;
     let seconds = reader.two_digits()?;
-    let fraction = if reader.take(b'.').is_some() {
-        reader.fraction()?
-    } else {
-        0
-    };
+    let fraction = if reader.take(b'.').is_some() { reader.fraction()? } else { 0 };
     // The least interval has no positive twin, so the sum is made with the sign on it.
     let sign = if negative { -1 } else { 1 };
     let micros = hours.checked_mul(sign * 3600 * MICROS_PER_SECOND)?;
@@ -370,11 +322,7 @@ fn parse_interval_time(word: &[u8]) -> Option<i64> {
 pub(super) fn render_interval(interval: Interval, out: &mut Vec<u8>) {
     let start = out.len();
     let mut after_negative = false;
-    let units = [
-        (interval.months / 12, "year"),
-        (interval.months % 12, "mon"),
-        (interval.days, "day"),
-    ];
+    let units = [(interval.months / 12, "year"), (interval.months % 12, "mon"), (interval.days, "day")];
     for (value, unit) in units {
         if value == 0 {
             continue;
@@ -398,4 +346,89 @@ pub(super) fn render_interval(interval: Interval, out: &mut Vec<u8>) {
         (false, false) => {}
     }
     push_clock(interval.micros.unsigned_abs(), out);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text(render: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        render(&mut out);
+        out
+    }
+
+    #[test]
+    fn counts_every_day_of_eight_hundred_years() {
+        let mut expected = (1600, 3, 1);
+        for day in days(1600, 3, 1).unwrap()..days(2400, 3, 1).unwrap() {
+            assert_eq!(date(day), expected);
+            let (year, month, day) = (expected.0, expected.1 as i64, expected.2);
+            expected = [(year, month, day + 1), (year, month + 1, 1), (year + 1, 1, 1)]
+                .into_iter()
+                .find(|next| days(next.0, next.1, next.2).is_some())
+                .map(|next| (next.0, usize::try_from(next.1).unwrap(), next.2))
+                .unwrap();
+        }
+        assert_eq!((days(1970, 1, 1), days(2000, 2, 30), days(1900, 2, 29)), (Some(0), None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn every_date_comes_back(days in -2_451_507_i32..2_145_031_949) {
+            prop_assert_eq!(parse_date(&text(|out| render_date(days, out))), Some(days));
+        }
+
+        #[test]
+        fn every_timestamp_comes_back(micros in -211_810_204_800_000_000_i64..i64::MAX, fraction in 0_u32..7) {
+            let micros = micros - micros % 10_i64.pow(fraction);
+            for zone in ["", "+00"] {
+                let text = text(|out| render_timestamp(micros, zone.as_bytes(), out));
+                prop_assert_eq!(parse_timestamp(&text, zone.as_bytes()), Some(micros));
+            }
+        }
+
+        #[test]
+        fn every_time_comes_back(micros in 0..=MICROS_PER_DAY, offset in -OFFSET_MAX..=OFFSET_MAX) {
+            prop_assert_eq!(parse_time(&text(|out| render_time(micros, out))), Some(micros));
+            let bits = micros.cast_unsigned() << OFFSET_BITS | (OFFSET_MAX - offset).cast_unsigned();
+            prop_assert_eq!(parse_time_tz(&text(|out| render_time_tz(bits, out))), Some(bits));
+        }
+
+        #[test]
+        fn every_interval_comes_back(months: i32, days: i32, micros: i64, small in 0..3_usize) {
+            let scale = [1, 1 << 20, 1 << 30][small];
+            let interval = Interval { months: months / scale, days: days / scale, micros: micros / i64::from(scale) };
+            let text = text(|out| render_interval(interval, out));
+            prop_assert_eq!(parse_interval(&text, &mut Vec::new()), Some(interval));
+        }
+
+        /// Whatever the text, what is taken comes out as it went in.
+        #[test]
+        fn nothing_is_changed(
+            given in "([0-9]{3,6}-[01][0-9]-[0-3][0-9])?( )?([0-2][0-9]:[0-5][0-9]:[0-6][0-9])?([.][0-9]{1,7})?([-+][01][0-9](:[0-9]{2}){0,2})?( BC)?",
+            interval in "(-?[0-3] years? )?([-+]?[0-3] mons? )?([-+]?[0-3] days? )?([-+]?[0-9]{1,3}:[0-5][0-9]:[0-5][0-9])?([.][0-9]{1,7})?",
+        ) {
+            let given = given.as_bytes();
+            if let Some(value) = parse_date(given) {
+                prop_assert_eq!(text(|out| render_date(value, out)), given);
+            }
+            if let Some(value) = parse_time(given) {
+                prop_assert_eq!(text(|out| render_time(value, out)), given);
+            }
+            if let Some(value) = parse_time_tz(given) {
+                prop_assert_eq!(text(|out| render_time_tz(value, out)), given);
+            }
+            for zone in ["", "+00"] {
+                if let Some(value) = parse_timestamp(given, zone.as_bytes()) {
+                    prop_assert_eq!(text(|out| render_timestamp(value, zone.as_bytes(), out)), given);
+                }
+            }
+            if let Some(value) = parse_interval(interval.as_bytes(), &mut Vec::new()) {
+                prop_assert_eq!(text(|out| render_interval(value, out)), interval.as_bytes());
+            }
+        }
+    }
 }

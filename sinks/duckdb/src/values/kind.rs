@@ -77,10 +77,7 @@ fn decimal(limits: Option<(u16, i16)>) -> Option<ColumnType> {
     if width > DECIMAL_WIDTH_MAX || scale > width {
         return None;
     }
-    Some(ColumnType::Decimal {
-        width: u8::try_from(width).ok()?,
-        scale: u8::try_from(scale).ok()?,
-    })
+    Some(ColumnType::Decimal { width: u8::try_from(width).ok()?, scale: u8::try_from(scale).ok()? })
 }
 
 impl fmt::Display for ColumnType {

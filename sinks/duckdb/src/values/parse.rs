@@ -35,28 +35,20 @@ impl Parser {
         let scratch = &mut self.scratch;
         let fit = match kind {
             ColumnType::Varchar | ColumnType::Json => {
-                column.put_text(
-                    row,
-                    std::str::from_utf8(text).map_err(|error| not_utf8(error.valid_up_to()))?,
-                );
+                column
+                    .put_text(row, std::str::from_utf8(text).map_err(|error| not_utf8(error.valid_up_to()))?);
                 Fit::Yes
             }
             ColumnType::BigInt => put(column, row, number::parse_int(text)),
-            ColumnType::Integer => put(
-                column,
-                row,
-                number::parse_int(text).and_then(|value| i32::try_from(value).ok()),
-            ),
-            ColumnType::SmallInt => put(
-                column,
-                row,
-                number::parse_int(text).and_then(|value| i16::try_from(value).ok()),
-            ),
-            ColumnType::UInteger => put(
-                column,
-                row,
-                number::parse_int(text).and_then(|value| u32::try_from(value).ok()),
-            ),
+            ColumnType::Integer => {
+                put(column, row, number::parse_int(text).and_then(|value| i32::try_from(value).ok()))
+            }
+            ColumnType::SmallInt => {
+                put(column, row, number::parse_int(text).and_then(|value| i16::try_from(value).ok()))
+            }
+            ColumnType::UInteger => {
+                put(column, row, number::parse_int(text).and_then(|value| u32::try_from(value).ok()))
+            }
             ColumnType::Boolean => put(column, row, number::parse_bool(text)),
             ColumnType::Decimal { width, scale } => {
                 put_decimal(column, row, *width, number::parse_decimal(text, *width, *scale))
@@ -149,9 +141,6 @@ fn put_decimal(column: &mut Column, row: usize, width: u8, value: Option<i128>) 
 }
 
 fn not_utf8(at: usize) -> Error {
-    Error::data(
-        "TW-DUCK-014",
-        format!("text is not UTF-8 at byte {at}, and DuckDB holds no other"),
-    )
-    .remedy("leave the table out of the pipeline's `tables`, or move the source to a database in UTF-8")
+    Error::data("TW-DUCK-014", format!("text is not UTF-8 at byte {at}, and DuckDB holds no other"))
+        .remedy("leave the table out of the pipeline's `tables`, or move the source to a database in UTF-8")
 }
