@@ -13,13 +13,13 @@ use crate::quote;
 
 /// The database a position belongs to, as stored in [`Position::source`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// `system_identifier` of the cluster, the same on its standbys.
-    pub system: String,
+    pub(crate) system: String,
     /// The timeline the position was read on.
-    pub timeline: u32,
+    pub(crate) timeline: u32,
     /// The database; a slot belongs to one.
-    pub database: String,
+    pub(crate) database: String,
 }
 
 impl fmt::Display for Identity {
@@ -48,18 +48,18 @@ impl FromStr for Identity {
 
 /// What `IDENTIFY_SYSTEM` answers.
 #[derive(Debug, Clone)]
-pub struct Server {
+pub(crate) struct Server {
     /// Who answers.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// End of what it has flushed.
-    pub head: Lsn,
+    pub(crate) head: Lsn,
 }
 
 /// Asks a replication connection who it talks to.
 ///
 /// # Errors
 /// Those of the connection.
-pub async fn identify(connection: &mut Connection) -> Result<Server> {
+pub(crate) async fn identify(connection: &mut Connection) -> Result<Server> {
     let rows = connection.query("IDENTIFY_SYSTEM").await.map_err(|error| error.doing("identify the server"))?;
     let field = |index: usize| rows.first().and_then(|row| row.get(index)).cloned().flatten();
     match (field(0), field(1).map(|text| text.parse()), field(2).map(|text| lsn(&text)), field(3)) {
@@ -74,7 +74,7 @@ pub async fn identify(connection: &mut Connection) -> Result<Server> {
 ///
 /// # Errors
 /// `Operator` where it is none: the target holds something else.
-pub fn stream_lsn(position: &Position) -> Result<Lsn> {
+pub(crate) fn stream_lsn(position: &Position) -> Result<Lsn> {
     lsn(&position.stream)
 }
 
@@ -114,7 +114,7 @@ async fn slot(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
 ///
 /// # Errors
 /// Those of the connection.
-pub async fn slot_exists(connection: &mut Connection, name: &str) -> Result<bool> {
+pub(crate) async fn slot_exists(connection: &mut Connection, name: &str) -> Result<bool> {
     Ok(slot(connection, name).await?.is_some())
 }
 
@@ -122,7 +122,7 @@ pub async fn slot_exists(connection: &mut Connection, name: &str) -> Result<bool
 ///
 /// # Errors
 /// `Operator`, with what heals it.
-pub async fn prove(
+pub(crate) async fn prove(
     connection: &mut Connection,
     config: &Config,
     server: &Server,
@@ -156,7 +156,7 @@ pub async fn prove(
 ///
 /// # Errors
 /// `Operator` where it is not.
-pub fn prove_same_database(server: &Server, position: &Position) -> Result<()> {
+pub(crate) fn prove_same_database(server: &Server, position: &Position) -> Result<()> {
     same_database(&position.source.parse()?, &server.identity)
 }
 

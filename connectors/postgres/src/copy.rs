@@ -18,7 +18,7 @@ use crate::catalog::{self, Published};
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity;
-use crate::copytext;
+use crate::copytext::Decoder;
 use crate::lsn::Lsn;
 use crate::quote;
 
@@ -26,11 +26,11 @@ use crate::quote;
 const PIECE_BYTES: usize = 2 << 20;
 
 /// A copy under way.
-pub struct Copying {
+pub(crate) struct Copying {
     /// Where the stream continues; the slot was created here.
-    pub consistent: Lsn,
+    pub(crate) consistent: Lsn,
     /// The connection that created the slot, which will stream from it.
-    pub connection: Connection,
+    pub(crate) connection: Connection,
     source: String,
     tables: Vec<Copied>,
     pieces: mpsc::Receiver<Piece>,
@@ -68,7 +68,7 @@ struct Range {
 ///
 /// # Errors
 /// Those of the connection, and `Operator` where the publication holds no wanted table.
-pub async fn announce(connection: &mut Connection, config: &Config, source: &str) -> Result<Position> {
+pub(crate) async fn announce(connection: &mut Connection, config: &Config, source: &str) -> Result<Position> {
     let published = catalog::published(connection, config).await.doing(|| "list the tables to copy")?;
     if published.is_empty() {
         return Err(Error::operator("TW-PG-070", "no published table matches `tables`: there is nothing to copy")
@@ -87,7 +87,7 @@ fn progress(published: &Published) -> CopyProgress {
 ///
 /// # Errors
 /// Those of the server; whatever was created is dropped by the next attempt.
-pub async fn begin(mut connection: Connection, config: Arc<Config>, source: String) -> Result<Copying> {
+pub(crate) async fn begin(mut connection: Connection, config: Arc<Config>, source: String) -> Result<Copying> {
     let slot = &config.slot;
     if continuity::slot_exists(&mut connection, slot).await? {
         info!(slot, "drop the slot of an interrupted copy");
@@ -108,6 +108,7 @@ pub async fn begin(mut connection: Connection, config: Arc<Config>, source: Stri
     });
     let tables: Vec<Copied> = tables.collect();
     let commit_time_us = now_us();
+    let transaction = (consistent, commit_time_us);
     let workers = config.copy_workers.clamp(1, ranges.len().max(1));
     let queue = Arc::new(Mutex::new(VecDeque::from(ranges)));
     let (sender, pieces) = mpsc::channel(1);
@@ -116,7 +117,7 @@ pub async fn begin(mut connection: Connection, config: Arc<Config>, source: Stri
         let connection = session(&config, &snapshot).await?;
         let shapes = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
         let session =
-            Session { connection, shapes, transaction: (consistent, commit_time_us), pieces: sender.clone() };
+            Session { connection, decoder: Decoder::default(), shapes, transaction, pieces: sender.clone() };
         sessions.spawn(session.run(Arc::clone(&queue)));
     }
     Ok(Copying {
@@ -212,6 +213,7 @@ fn ranges(index: usize, published: &Published, range_bytes: u64) -> Vec<Range> {
 /// One session: takes ranges from the queue until it is empty.
 struct Session {
     connection: Connection,
+    decoder: Decoder,
     shapes: Vec<Arc<Table>>,
     transaction: (Lsn, i64),
     pieces: mpsc::Sender<Piece>,
@@ -233,7 +235,7 @@ impl Session {
         self.connection.copy_out(&range.sql).await?;
         let mut rows = self.piece()?;
         loop {
-            let more = take_rows(&mut self.connection, &table, &mut rows)?;
+            let more = self.take_rows(&table, &mut rows)?;
             if rows.is_full() {
                 let full = std::mem::replace(&mut rows, self.piece()?);
                 if !self.hand_over(range.table, full, false).await {
@@ -257,29 +259,30 @@ impl Session {
         Ok(rows)
     }
 
+    /// Decodes the rows that have arrived. False once the server has ended the copy.
+    fn take_rows(&mut self, table: &Arc<Table>, rows: &mut Batch) -> Result<bool> {
+        while !rows.is_full() {
+            let Some(frame) = self.connection.frame()? else { return Ok(true) };
+            match frame.tag {
+                b'd' => {
+                    let row = self.decoder.add_row(rows, frame.body, table.columns.len())?;
+                    rows.copied(table, row);
+                }
+                b'c' | b'C' => {}
+                b'Z' => return Ok(false),
+                tag => {
+                    let tag = char::from(tag);
+                    return Err(Error::data("TW-PG-072", format!("unexpected message {tag:?} in a copy")));
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether anybody still wants it.
     async fn hand_over(&self, table: usize, rows: Batch, range_done: bool) -> bool {
         self.pieces.send(Piece { table, rows, range_done }).await.is_ok()
     }
-}
-
-/// Decodes the rows that have arrived. False once the server has ended the copy.
-fn take_rows(connection: &mut Connection, table: &Arc<Table>, rows: &mut Batch) -> Result<bool> {
-    while !rows.is_full() {
-        let Some(frame) = connection.frame()? else { return Ok(true) };
-        match frame.tag {
-            b'd' => {
-                let row = copytext::add_row(rows, frame.body, table.columns.len())?;
-                rows.copied(table, row);
-            }
-            b'c' | b'C' => {}
-            b'Z' => return Ok(false),
-            tag => {
-                return Err(Error::data("TW-PG-072", format!("unexpected message {:?} in a copy", char::from(tag))));
-            }
-        }
-    }
-    Ok(true)
 }
 
 impl Copying {
@@ -288,7 +291,7 @@ impl Copying {
     ///
     /// # Errors
     /// The first failure of any session.
-    pub async fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+    pub(crate) async fn read(&mut self, batch: &mut Batch) -> Result<bool> {
         if !self.started {
             self.start(batch)?;
             return Ok(false);
@@ -366,7 +369,7 @@ impl Copying {
     ///
     /// # Errors
     /// Those of the connection.
-    pub async fn finish(mut self) -> Result<Connection> {
+    pub(crate) async fn finish(mut self) -> Result<Connection> {
         self.guard.query("COMMIT").await?;
         self.guard.finish().await?;
         Ok(self.connection)

@@ -125,6 +125,8 @@ impl Source for PostgresSource {
                     self.state = State::Closed;
                     self.state = next?;
                     self.tell_stream()?;
+                    // Even with nothing to add: the loop may only wait to be told that all is read.
+                    return Ok(());
                 }
                 State::Copying(copying) => {
                     if !copying.read(batch).await? {

@@ -3,6 +3,7 @@
 //! `flush` and `apply` are only ever what the sink holds. Between transactions a keepalive moves the position too, at
 //! most every [`Config::idle_position_interval`], so that a database whose changes are all foreign frees its WAL.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ enum Catalogue {
 }
 
 /// A running `START_REPLICATION`.
-pub struct Stream {
+pub(crate) struct Stream {
     connection: Connection,
     catalogue: Catalogue,
     config: Arc<Config>,
@@ -65,13 +66,13 @@ pub struct Stream {
 
 /// Where to start, and what was the end of the log when the source was opened.
 #[derive(Debug, Clone)]
-pub struct Start {
+pub(crate) struct Start {
     /// Whose log.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// From where.
-    pub position: Position,
+    pub(crate) position: Position,
     /// End of log at open.
-    pub head: Lsn,
+    pub(crate) head: Lsn,
 }
 
 impl Stream {
@@ -79,7 +80,7 @@ impl Stream {
     ///
     /// # Errors
     /// Those of the server.
-    pub async fn start(mut connection: Connection, config: Arc<Config>, start: Start) -> Result<Self> {
+    pub(crate) async fn start(mut connection: Connection, config: Arc<Config>, start: Start) -> Result<Self> {
         let from = continuity::stream_lsn(&start.position)?;
         let timeout = "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'";
         let timeout = connection.query(timeout).await?.into_iter().flatten().flatten().next();
@@ -116,7 +117,7 @@ impl Stream {
     }
 
     /// As [`Source::read`](tailwater_core::Source::read). Cancel-safe: what must outlive a dropped future is in `self`.
-    pub async fn read(&mut self, batch: &mut Batch) -> Result<()> {
+    pub(crate) async fn read(&mut self, batch: &mut Batch) -> Result<()> {
         loop {
             if self.described.is_some() {
                 self.look_up(batch).await?;
@@ -160,7 +161,7 @@ impl Stream {
             let message = pgoutput::decode(payload, false)?;
             match self.assembler.apply(&message, batch)? {
                 Step::Continue => {}
-                Step::Committed if batch.cut_at_commit && batch.len() > 0 => return Ok(()),
+                Step::Committed if batch.cut_at_commit && batch.has_events() => return Ok(()),
                 Step::Committed => {}
                 Step::Described => self.described = Some(payload.to_vec()),
             }
@@ -173,10 +174,10 @@ impl Stream {
         let covered = self.assembler.covered();
         let catching_up = batch.to.stream.parse::<Lsn>().is_ok_and(|to| to < self.head) && covered >= self.head;
         let due = self.moved.elapsed() >= self.config.idle_position_interval;
-        if batch.len() == 0 && !catching_up && !due {
+        if !batch.has_events() && !catching_up && !due {
             return;
         }
-        if batch.len() == 0 && self.assembler.event() == 0 && batch.to.stream.parse() == Ok(covered) {
+        if !batch.has_events() && self.assembler.event() == 0 && batch.to.stream.parse() == Ok(covered) {
             return;
         }
         self.moved = Instant::now();
@@ -196,7 +197,7 @@ impl Stream {
         if let Catalogue::Idle(_) = &self.catalogue
             && let Catalogue::Idle(connection) = std::mem::replace(&mut self.catalogue, Catalogue::Lost)
         {
-            self.catalogue = Catalogue::Busy(Box::pin(fetch(connection, oid)));
+            self.catalogue = Catalogue::Busy(Box::pin(fetch(connection, oid, shapes::types(&relation))));
         }
         let Catalogue::Busy(shape) = &mut self.catalogue else {
             return Err(Error::transient("TW-PG-046", "the catalogue session is gone"));
@@ -269,7 +270,7 @@ impl Stream {
     }
 
     /// As [`Source::keep_alive`](tailwater_core::Source::keep_alive).
-    pub async fn keep_alive(&mut self) -> Result<()> {
+    pub(crate) async fn keep_alive(&mut self) -> Result<()> {
         loop {
             self.send_status_if_due();
             self.connection.flush().await?;
@@ -278,19 +279,19 @@ impl Stream {
     }
 
     /// The target holds everything up to `lsn`.
-    pub fn confirm(&mut self, lsn: Lsn) {
+    pub(crate) fn confirm(&mut self, lsn: Lsn) {
         self.confirmed = lsn;
     }
 
     /// As [`Source::caught_up`](tailwater_core::Source::caught_up).
     #[must_use]
-    pub fn caught_up(&self) -> bool {
+    pub(crate) fn caught_up(&self) -> bool {
         self.assembler.covered() >= self.head
     }
 
     /// As [`Source::behind_bytes`](tailwater_core::Source::behind_bytes).
     #[must_use]
-    pub fn behind_bytes(&self) -> u64 {
+    pub(crate) fn behind_bytes(&self) -> u64 {
         self.server_end.0.saturating_sub(self.assembler.covered().0)
     }
 
@@ -298,7 +299,7 @@ impl Stream {
     ///
     /// # Errors
     /// Where it could not be sent.
-    pub async fn close(mut self) -> Result<()> {
+    pub(crate) async fn close(mut self) -> Result<()> {
         self.queue_status();
         self.connection.flush().await?;
         self.connection.finish().await
@@ -310,7 +311,11 @@ fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-async fn fetch(mut connection: Connection, oid: u32) -> Result<(Connection, TableRow)> {
-    let row = shapes::fetch(&mut connection, oid).await?;
+async fn fetch(
+    mut connection: Connection,
+    oid: u32,
+    types: BTreeSet<(u32, i32)>,
+) -> Result<(Connection, TableRow)> {
+    let row = shapes::fetch(&mut connection, oid, &types).await?;
     Ok((connection, row))
 }
