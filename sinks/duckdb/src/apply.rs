@@ -208,8 +208,7 @@ fn stage<'v>(
         return Ok(false);
     }
     let mut widened = false;
-    loop {
-        let Some(target) = store.writable(table.id) else { break };
+    while let Some(target) = store.writable(table.id) {
         let kind = |column: &Option<usize>| match column {
             Some(column) => target.kinds.get(*column).cloned().unwrap_or(ColumnType::Varchar),
             None => ColumnType::BigInt,

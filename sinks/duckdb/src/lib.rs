@@ -7,6 +7,7 @@ pub mod chunk;
 pub mod database;
 mod error;
 mod fold;
+mod inspect;
 mod keys;
 mod rebuild;
 mod shape;
@@ -16,4 +17,5 @@ mod store;
 pub mod values;
 
 pub use database::{Appender, Connection, Database};
+pub use inspect::{Stopped, check, position, stopped_tables};
 pub use sink::{Config, DuckDb};

@@ -77,16 +77,23 @@ impl Target {
 
 /// Makes the schema where it is missing, and refuses one of another version or of another pipeline.
 pub(crate) fn prepare(connection: &Connection, pipeline: &str) -> Result<()> {
-    let found = text_rows(
-        connection,
-        "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'tailwater' AND database_name = current_database()",
-    )?;
-    if found.is_empty() {
-        connection.execute("BEGIN")?;
-        create(connection).inspect_err(|_| roll_back(connection)).doing(|| "make the schema tailwater")?;
-        connection.execute("COMMIT")?;
-        return Ok(());
+    if is_prepared(connection)? {
+        return check_owner(connection, pipeline);
     }
+    connection.execute("BEGIN")?;
+    create(connection).inspect_err(|_| roll_back(connection)).doing(|| "make the schema tailwater")?;
+    connection.execute("COMMIT").map(|_| ())
+}
+
+/// Whether the file has our schema.
+pub(crate) fn is_prepared(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT schema_name FROM duckdb_schemas() \
+               WHERE schema_name = 'tailwater' AND database_name = current_database()";
+    Ok(!text_rows(connection, sql)?.is_empty())
+}
+
+/// Refuses a schema of another version or of another pipeline.
+pub(crate) fn check_owner(connection: &Connection, pipeline: &str) -> Result<()> {
     check_version(connection)?;
     for row in text_rows(connection, "SELECT pipeline FROM tailwater.position")? {
         let owner = text(&row, 0)?;
@@ -101,7 +108,7 @@ pub(crate) fn prepare(connection: &Connection, pipeline: &str) -> Result<()> {
 }
 
 fn create(connection: &Connection) -> Result<()> {
-    connection.execute("CREATE SCHEMA IF NOT EXISTS tailwater")?;
+    connection.execute("CREATE SCHEMA tailwater")?;
     connection.execute("CREATE TABLE tailwater.format (version VARCHAR)")?;
     connection.execute(&format!("INSERT INTO tailwater.format VALUES ('{VERSION}')"))?;
     connection.execute(

@@ -1,0 +1,149 @@
+//! What a person may ask about a target without running a pipeline: what `check` would find, where the file stands,
+//! which tables are stopped. Changes nothing.
+
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind as IoKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use tailwater_core::{Column, Finding, Position, Result, Table, Type};
+
+use crate::database::{Connection, Database};
+use crate::shape::{column_names, same_name};
+use crate::sink::Config;
+use crate::state;
+use crate::values::ColumnType;
+
+/// A table to which nothing is written any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// `schema.table` in the source.
+    pub table: String,
+    /// What could not be kept.
+    pub reason: String,
+}
+
+/// Everything a person should know before these tables are written to the target.
+#[must_use]
+pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
+    let mut findings = check_path(&config.path);
+    if findings.is_empty() && config.path.exists() {
+        match read(config) {
+            Ok(connection) => findings.extend(check_owner(&connection, config).err().iter().map(Finding::from)),
+            // While the pipeline runs, the file is its own.
+            Err(error) if error.code() == "TW-DUCK-002" => {}
+            Err(error) => findings.push(Finding::from(&error)),
+        }
+    }
+    for (index, table) in tables.iter().enumerate() {
+        check_table(table, &mut findings);
+        let clash = |other: &&Arc<Table>| {
+            same_name(&other.schema, &table.schema) && same_name(&other.name, &table.name)
+        };
+        if let Some(other) = tables.iter().take(index).find(clash) {
+            let (one, two) = (other.full_name(), table.full_name());
+            let message = format!("DuckDB does not tell {two} from {one}: the second is stopped");
+            findings.push(
+                Finding::error("TW-DUCK-027", message)
+                    .remedy(format!("tables = [..., \"!{two}\"], or rename one of them in the source")),
+            );
+        }
+    }
+    findings
+}
+
+/// The position that the file holds; `None` where nothing was written yet.
+///
+/// # Errors
+/// `Transient` where another process has the file open; `Operator` where it cannot be read.
+pub fn position(config: &Config) -> Result<Option<Position>> {
+    if !config.path.exists() {
+        return Ok(None);
+    }
+    let connection = read(config)?;
+    if !state::is_prepared(&connection)? {
+        return Ok(None);
+    }
+    check_owner(&connection, config)?;
+    state::load_position(&connection, &config.pipeline)
+}
+
+/// The tables that are stopped.
+///
+/// # Errors
+/// As [`position`].
+pub fn stopped_tables(config: &Config) -> Result<Vec<Stopped>> {
+    if !config.path.exists() {
+        return Ok(Vec::new());
+    }
+    let connection = read(config)?;
+    if !state::is_prepared(&connection)? {
+        return Ok(Vec::new());
+    }
+    let stopped = state::load_targets(&connection)?.into_iter().filter_map(|target| {
+        let table = target.source_full_name();
+        target.stopped.map(|reason| Stopped { table, reason })
+    });
+    Ok(stopped.collect())
+}
+
+fn read(config: &Config) -> Result<Connection> {
+    Database::open(&config.path, &[("access_mode", "read_only")])?.connect()
+}
+
+fn check_owner(connection: &Connection, config: &Config) -> Result<()> {
+    if state::is_prepared(connection)? { state::check_owner(connection, &config.pipeline) } else { Ok(()) }
+}
+
+fn check_path(path: &Path) -> Vec<Finding> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let written = match OpenOptions::new().append(true).open(path) {
+        Err(error) if error.kind() == IoKind::NotFound => Ok(()),
+        opened => opened.map(|_| ()),
+    };
+    // DuckDB makes files beside its own: the log, and what does not fit into memory.
+    let probe = folder.join(format!(".tailwater-check-{}", std::process::id()));
+    let made = OpenOptions::new().write(true).create_new(true).open(&probe).and_then(|_| fs::remove_file(&probe));
+    let cannot = |what: &Path, error: &std::io::Error| {
+        Finding::error("TW-DUCK-001", format!("{} cannot be written: {error}", what.display()))
+            .remedy("correct `path` in [sink.duckdb], or the rights on it")
+    };
+    let file = written.err().map(|error| cannot(path, &error));
+    file.into_iter().chain(made.err().map(|error| cannot(folder, &error))).collect()
+}
+
+fn check_table(table: &Table, findings: &mut Vec<Finding>) {
+    let name = table.full_name();
+    if same_name(&table.schema, state::SCHEMA) {
+        let message = format!("{name} cannot be written: the schema tailwater is the sink's own");
+        findings
+            .push(Finding::error("TW-DUCK-028", message).remedy(format!("tables = [..., \"!{}.*\"]", table.schema)));
+    }
+    if table.columns.is_empty() {
+        let message = format!("{name} has no columns, which DuckDB cannot hold: it is stopped");
+        findings.push(Finding::error("TW-DUCK-027", message).remedy(format!("tables = [..., \"!{name}\"]")));
+    }
+    for (column, target) in table.columns.iter().zip(column_names(table)) {
+        if column.name != target {
+            let message = format!("{name}: DuckDB takes the name of {} for another one: it becomes {target}", column.name);
+            findings.push(Finding::warning("TW-DUCK-033", message));
+        }
+    }
+    let textual: Vec<String> = table.columns.iter().filter(|column| is_textual(column)).map(describe).collect();
+    if !textual.is_empty() {
+        let message = format!("{name}: held as text, exactly as Postgres prints it: {}", textual.join(", "));
+        findings.push(Finding::warning("TW-DUCK-034", message));
+    }
+}
+
+fn describe(column: &Column) -> String {
+    format!("{} ({})", column.name, column.source_type)
+}
+
+/// Whether the target holds the text of something that is not text.
+fn is_textual(column: &Column) -> bool {
+    ColumnType::of(&column.kind) == ColumnType::Varchar && column.kind != Type::Text
+}
