@@ -1,0 +1,47 @@
+# The whole of it: `make demo` to see it work, `make test` to prove it. Everything else is cargo.
+.NOTPARALLEL:
+.PHONY: help demo test bench build install fmt lint deny fuzz prepare
+
+CARGO ?= cargo
+FOR ?= 30s
+PREFIX ?= /usr/local
+
+help:            ## This list
+	@sed -n 's/^\([a-z]*\): *.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: prepare    ## Watch a Postgres being copied and followed into DuckDB (FOR=30s)
+	$(CARGO) run --locked --profile demo --bin tailwater -- demo --for $(FOR)
+
+test: prepare    ## Everything that proves the project, also against real servers
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	scripts/deny
+	$(CARGO) test --locked --workspace
+	scripts/fuzz
+
+bench: prepare   ## Measure side by side with pg_recvlogical and COPY
+	scripts/bootstrap pgbench pg_recvlogical
+	$(CARGO) run --locked --release --package tailwater-benchmarks
+
+build: prepare   ## The optimised program, target/release/tailwater
+	$(CARGO) build --locked --release --bin tailwater
+
+install: build   ## Program and DuckDB's library below PREFIX (/usr/local)
+	install -D -m 755 "$${CARGO_TARGET_DIR:-target}/release/tailwater" "$(DESTDIR)$(PREFIX)/bin/tailwater"
+	install -D -m 644 .deps/duckdb/libduckdb.* -t "$(DESTDIR)$(PREFIX)/lib"
+
+fmt:             ## Format the code
+	$(CARGO) fmt --all
+
+lint: prepare    ## Clippy, with warnings as errors
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+deny:            ## Licences, sources and advisories of what we depend on
+	scripts/deny
+
+fuzz: prepare    ## Every decoder against random input, for a short while
+	scripts/fuzz
+
+prepare:
+	@scripts/bootstrap
+	@scripts/fetch-duckdb
