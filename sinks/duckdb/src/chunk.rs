@@ -1,190 +1,12 @@
-//! Data chunks, `DuckDB`'s unit of 2048 rows by columns: [`Chunk`] to be filled and appended, [`Rows`] as a query
-//! gives them. With [`database`](crate::database) the only place with `unsafe`; every access checks its bounds and
+//! [`Chunk`], `DuckDB`'s unit of 2048 rows by columns, to be filled and appended. Every access checks its bounds and
 //! its type first. What the values mean is the matter of [`values`](crate::values).
-
-use std::marker::PhantomData;
-use std::ops::Range;
 
 use libduckdb_sys as ffi;
 use tailwater_core::{Error, Result};
 
+pub use crate::layout::{Interval, Plain};
+use crate::layout::{Layout, LogicalType};
 use crate::values::ColumnType;
-
-/// A value that lies in a vector as it is in memory.
-///
-/// # Safety
-/// Implementors have no padding that would be read, and every bit pattern of theirs is valid.
-pub unsafe trait Plain: Copy {}
-// SAFETY: integers and floats are what the trait asks for.
-unsafe impl Plain for u8 {}
-// SAFETY: as above.
-unsafe impl Plain for i8 {}
-// SAFETY: as above.
-unsafe impl Plain for i16 {}
-// SAFETY: as above.
-unsafe impl Plain for i32 {}
-// SAFETY: as above.
-unsafe impl Plain for i64 {}
-// SAFETY: as above.
-unsafe impl Plain for i128 {}
-// SAFETY: as above.
-unsafe impl Plain for u16 {}
-// SAFETY: as above.
-unsafe impl Plain for u32 {}
-// SAFETY: as above.
-unsafe impl Plain for u64 {}
-// SAFETY: as above.
-unsafe impl Plain for f32 {}
-// SAFETY: as above.
-unsafe impl Plain for f64 {}
-// SAFETY: three integers without padding, laid out as in C.
-unsafe impl Plain for Interval {}
-
-/// An interval as it lies in a vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(C)]
-pub struct Interval {
-    /// Months.
-    pub months: i32,
-    /// Days.
-    pub days: i32,
-    /// Microseconds.
-    pub micros: i64,
-}
-
-/// How the values of a type lie in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
-    /// That many bytes each.
-    Fixed(usize),
-    /// `duckdb_string_t`, UTF-8.
-    Text,
-    /// `duckdb_string_t`, any bytes.
-    Bytes,
-    /// Spans of a child vector.
-    List,
-}
-
-impl Layout {
-    fn of(column: &ColumnType) -> Self {
-        match column {
-            ColumnType::Boolean => Self::Fixed(1),
-            ColumnType::SmallInt => Self::Fixed(2),
-            ColumnType::Integer | ColumnType::UInteger | ColumnType::Float | ColumnType::Date => {
-                Self::Fixed(4)
-            }
-            ColumnType::BigInt | ColumnType::UBigInt | ColumnType::Double => Self::Fixed(8),
-            ColumnType::Time | ColumnType::TimeTz | ColumnType::Timestamp | ColumnType::TimestampTz => {
-                Self::Fixed(8)
-            }
-            ColumnType::Interval | ColumnType::Uuid | ColumnType::HugeInt => Self::Fixed(16),
-            ColumnType::Decimal { width, .. } => Self::Fixed(decimal_bytes(*width)),
-            ColumnType::Varchar | ColumnType::Json => Self::Text,
-            ColumnType::Blob => Self::Bytes,
-            ColumnType::List(_) => Self::List,
-        }
-    }
-}
-
-/// Bytes of a `DECIMAL` of that many digits.
-pub(crate) fn decimal_bytes(width: u8) -> usize {
-    match width {
-        0..=4 => 2,
-        5..=9 => 4,
-        10..=18 => 8,
-        _ => 16,
-    }
-}
-
-/// A logical type of the library.
-struct LogicalType(ffi::duckdb_logical_type);
-
-impl LogicalType {
-    fn new(column: &ColumnType) -> Self {
-        let id = match column {
-            ColumnType::Boolean => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN,
-            ColumnType::SmallInt => ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT,
-            ColumnType::Integer => ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER,
-            ColumnType::BigInt => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT,
-            ColumnType::UInteger => ffi::DUCKDB_TYPE_DUCKDB_TYPE_UINTEGER,
-            ColumnType::UBigInt => ffi::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT,
-            ColumnType::HugeInt => ffi::DUCKDB_TYPE_DUCKDB_TYPE_HUGEINT,
-            ColumnType::Float => ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT,
-            ColumnType::Double => ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE,
-            ColumnType::Varchar | ColumnType::Json => ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR,
-            ColumnType::Blob => ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB,
-            ColumnType::Date => ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE,
-            ColumnType::Time => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME,
-            ColumnType::TimeTz => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME_TZ,
-            ColumnType::Timestamp => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP,
-            ColumnType::TimestampTz => ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ,
-            ColumnType::Interval => ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL,
-            ColumnType::Uuid => ffi::DUCKDB_TYPE_DUCKDB_TYPE_UUID,
-            ColumnType::Decimal { width, scale } => {
-                // SAFETY: makes a new type from numbers.
-                return Self(unsafe { ffi::duckdb_create_decimal_type(*width, *scale) });
-            }
-            ColumnType::List(element) => {
-                let element = Self::new(element);
-                // SAFETY: the element's type is live; DuckDB copies it.
-                return Self(unsafe { ffi::duckdb_create_list_type(element.0) });
-            }
-        };
-        // SAFETY: makes a new type from a constant.
-        let logical = Self(unsafe { ffi::duckdb_create_logical_type(id) });
-        if *column == ColumnType::Json {
-            // SAFETY: the type is live and the name ends with NUL. JSON is VARCHAR under this name.
-            unsafe { ffi::duckdb_logical_type_set_alias(logical.0, c"JSON".as_ptr()) };
-        }
-        logical
-    }
-
-    /// The column type that this is; `None` for those we neither write nor render.
-    fn column_type(&self) -> Option<ColumnType> {
-        // SAFETY: the type is live, here and below.
-        let column = match unsafe { ffi::duckdb_get_type_id(self.0) } {
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BOOLEAN => ColumnType::Boolean,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_SMALLINT => ColumnType::SmallInt,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTEGER => ColumnType::Integer,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BIGINT => ColumnType::BigInt,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_UINTEGER => ColumnType::UInteger,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_UBIGINT => ColumnType::UBigInt,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_HUGEINT => ColumnType::HugeInt,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_FLOAT => ColumnType::Float,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DOUBLE => ColumnType::Double,
-            // JSON too: both are rendered as the text they are.
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_VARCHAR => ColumnType::Varchar,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_BLOB => ColumnType::Blob,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DATE => ColumnType::Date,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME => ColumnType::Time,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIME_TZ => ColumnType::TimeTz,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP => ColumnType::Timestamp,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_TIMESTAMP_TZ => ColumnType::TimestampTz,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_INTERVAL => ColumnType::Interval,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_UUID => ColumnType::Uuid,
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_DECIMAL => ColumnType::Decimal {
-                // SAFETY: the type is a live decimal.
-                width: unsafe { ffi::duckdb_decimal_width(self.0) },
-                // SAFETY: the same.
-                scale: unsafe { ffi::duckdb_decimal_scale(self.0) },
-            },
-            ffi::DUCKDB_TYPE_DUCKDB_TYPE_LIST => {
-                // SAFETY: the type is a live list; the element's type is ours to destroy.
-                let element = Self(unsafe { ffi::duckdb_list_type_child_type(self.0) });
-                ColumnType::List(Box::new(element.column_type()?))
-            }
-            _ => return None,
-        };
-        Some(column)
-    }
-}
-
-impl Drop for LogicalType {
-    fn drop(&mut self) {
-        // SAFETY: owned, destroyed once; null is permitted.
-        unsafe { ffi::duckdb_destroy_logical_type(&raw mut self.0) }
-    }
-}
 
 /// Rows to be appended: filled column by column or row by row, then given a length.
 #[derive(Debug)]
@@ -214,11 +36,7 @@ impl Chunk {
         if raw.is_null() {
             return Err(Error::transient("TW-DUCK-007", "DuckDB makes no data chunk"));
         }
-        let mut chunk = Self {
-            raw,
-            columns: Vec::new(),
-            rows: 0,
-        };
+        let mut chunk = Self { raw, columns: Vec::new(), rows: 0 };
         for (index, column) in (0..).zip(types) {
             // SAFETY: the chunk is live and has as many columns as there are types.
             let vector = unsafe { ffi::duckdb_data_chunk_get_vector(raw, index) };
@@ -309,15 +127,8 @@ impl Column {
             None
         };
         let (data, validity) = (std::ptr::null_mut(), std::ptr::null_mut());
-        let mut new = Self {
-            raw,
-            layout: Layout::of(column),
-            data,
-            validity,
-            capacity,
-            elements,
-            elements_len: 0,
-        };
+        let mut new =
+            Self { raw, layout: Layout::of(column), data, validity, capacity, elements, elements_len: 0 };
         new.refresh(capacity);
         new
     }
@@ -374,10 +185,7 @@ impl Column {
     /// When the row is none of this column, or the column is not text.
     #[inline]
     pub fn put_text(&mut self, row: usize, text: &str) {
-        assert!(
-            row < self.capacity && self.layout == Layout::Text,
-            "text for another column"
-        );
+        assert!(row < self.capacity && self.layout == Layout::Text, "text for another column");
         self.put_string(row, text.as_bytes());
     }
 
@@ -387,10 +195,7 @@ impl Column {
     /// When the row is none of this column, or the column does not hold bytes.
     #[inline]
     pub fn put_bytes(&mut self, row: usize, bytes: &[u8]) {
-        assert!(
-            row < self.capacity && self.layout == Layout::Bytes,
-            "bytes for another column"
-        );
+        assert!(row < self.capacity && self.layout == Layout::Bytes, "bytes for another column");
         self.put_string(row, bytes);
     }
 
@@ -494,200 +299,15 @@ impl Column {
             row < self.capacity && self.layout == Layout::List && start <= self.elements_len,
             "a list for another column"
         );
-        let entry = ffi::duckdb_list_entry {
-            offset: start as u64,
-            length: (self.elements_len - start) as u64,
-        };
+        let entry =
+            ffi::duckdb_list_entry { offset: start as u64, length: (self.elements_len - start) as u64 };
         // SAFETY: the vector holds list entries and has the row.
-        unsafe {
-            self.data
-                .cast::<ffi::duckdb_list_entry>()
-                .add(row)
-                .write_unaligned(entry)
-        };
+        unsafe { self.data.cast::<ffi::duckdb_list_entry>().add(row).write_unaligned(entry) };
         self.set_valid(row);
     }
 
     /// Forgets the elements from `start` on, which belong to no list yet.
     pub fn drop_elements(&mut self, start: usize) {
         self.elements_len = self.elements_len.min(start);
-    }
-}
-
-/// Rows that a query gave.
-#[derive(Debug)]
-pub struct Rows {
-    raw: ffi::duckdb_data_chunk,
-}
-
-impl Rows {
-    /// # Safety
-    /// `raw` is a live chunk that nobody else has, and flat, as duckdb_fetch_chunk gives it.
-    pub(crate) unsafe fn from_raw(raw: ffi::duckdb_data_chunk) -> Self {
-        Self { raw }
-    }
-
-    /// How many.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        // SAFETY: the chunk is live.
-        let rows = unsafe { ffi::duckdb_data_chunk_get_size(self.raw) };
-        usize::try_from(rows).unwrap_or(0)
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The columns.
-    ///
-    /// # Errors
-    /// `Data` where a column has a type that we neither write nor render.
-    pub fn columns(&self) -> Result<Vec<Vector<'_>>> {
-        // SAFETY: the chunk is live.
-        let count = unsafe { ffi::duckdb_data_chunk_get_column_count(self.raw) };
-        (0..count)
-            .map(|column| {
-                // SAFETY: the chunk is live and has the column.
-                let raw = unsafe { ffi::duckdb_data_chunk_get_vector(self.raw, column) };
-                // SAFETY: the vector lives as long as the chunk, has its rows, and is flat.
-                unsafe { Vector::from_raw(raw, self.len()) }
-            })
-            .collect()
-    }
-}
-
-impl Drop for Rows {
-    fn drop(&mut self) {
-        // SAFETY: owned, destroyed once.
-        unsafe { ffi::duckdb_destroy_data_chunk(&raw mut self.raw) }
-    }
-}
-
-/// One column of [`Rows`], or the elements of a list column.
-#[derive(Debug)]
-pub struct Vector<'r> {
-    kind: ColumnType,
-    layout: Layout,
-    data: *const u8,
-    validity: *const u64,
-    len: usize,
-    elements: Option<Box<Self>>,
-    _rows: PhantomData<&'r Rows>,
-}
-
-impl<'r> Vector<'r> {
-    /// # Safety
-    /// The vector is flat, has `len` values, and lives for `'r`.
-    unsafe fn from_raw(raw: ffi::duckdb_vector, len: usize) -> Result<Self> {
-        // SAFETY: the vector is live; the type is ours to destroy.
-        let logical = LogicalType(unsafe { ffi::duckdb_vector_get_column_type(raw) });
-        let kind = logical
-            .column_type()
-            .ok_or_else(|| Error::data("TW-DUCK-019", "a column has a type that is not rendered"))?;
-        let layout = Layout::of(&kind);
-        let elements = match layout {
-            Layout::List => {
-                // SAFETY: a live list vector; its child lives as long and has that many elements.
-                let (child, len) = unsafe {
-                    (
-                        ffi::duckdb_list_vector_get_child(raw),
-                        ffi::duckdb_list_vector_get_size(raw),
-                    )
-                };
-                // SAFETY: as above.
-                Some(Box::new(unsafe {
-                    Self::from_raw(child, usize::try_from(len).unwrap_or(0))?
-                }))
-            }
-            Layout::Fixed(_) | Layout::Text | Layout::Bytes => None,
-        };
-        // SAFETY: the vector is live.
-        let data = unsafe { ffi::duckdb_vector_get_data(raw) }.cast_const().cast();
-        // SAFETY: the vector is live; null where every row has a value.
-        let validity = unsafe { ffi::duckdb_vector_get_validity(raw) }.cast_const();
-        Ok(Self {
-            kind,
-            layout,
-            data,
-            validity,
-            len,
-            elements,
-            _rows: PhantomData,
-        })
-    }
-
-    /// The type of the values. Of JSON it says `VARCHAR`, as which it is stored.
-    #[must_use]
-    pub fn kind(&self) -> &ColumnType {
-        &self.kind
-    }
-
-    /// Whether the row is NULL.
-    ///
-    /// # Panics
-    /// When there is no such row.
-    #[must_use]
-    pub fn is_null(&self, row: usize) -> bool {
-        assert!(row < self.len, "a row beyond the vector");
-        // SAFETY: the mask, where there is one, has a bit for every row.
-        !self.validity.is_null() && unsafe { *self.validity.add(row / 64) >> (row % 64) & 1 == 0 }
-    }
-
-    /// The value of a row that is not NULL.
-    ///
-    /// # Panics
-    /// When the row or the size of the value is not one of this column.
-    #[must_use]
-    pub fn get<T: Plain>(&self, row: usize) -> T {
-        assert!(
-            row < self.len && self.layout == Layout::Fixed(size_of::<T>()),
-            "a value of another column"
-        );
-        // SAFETY: the vector has `len` values of this size, and any bits are a T.
-        unsafe { self.data.cast::<T>().add(row).read_unaligned() }
-    }
-
-    /// The bytes or the text of a row that is not NULL.
-    ///
-    /// # Panics
-    /// When the row is none of this column, or the column holds neither.
-    #[must_use]
-    pub fn bytes(&self, row: usize) -> &'r [u8] {
-        assert!(
-            row < self.len && matches!(self.layout, Layout::Text | Layout::Bytes),
-            "bytes of another column"
-        );
-        // SAFETY: the vector holds `len` strings, which live as long as the rows. The bytes of a short one lie in the
-        // string itself, whence the pointer into the vector.
-        unsafe {
-            let string = self.data.cast::<ffi::duckdb_string_t>().add(row).cast_mut();
-            let len = ffi::duckdb_string_t_length(*string) as usize;
-            std::slice::from_raw_parts(ffi::duckdb_string_t_data(string).cast(), len)
-        }
-    }
-
-    /// The elements of all lists of a list column, and which of them belong to a row that is not NULL.
-    ///
-    /// # Panics
-    /// When the row is none of this column, or the column holds no lists.
-    #[must_use]
-    pub fn list(&self, row: usize) -> (&Self, Range<usize>) {
-        let Some(elements) = &self.elements else {
-            panic!("a list of a column that holds none")
-        };
-        assert!(row < self.len, "a row beyond the vector");
-        // SAFETY: the vector holds `len` list entries.
-        let entry = unsafe {
-            self.data
-                .cast::<ffi::duckdb_list_entry>()
-                .add(row)
-                .read_unaligned()
-        };
-        let start = usize::try_from(entry.offset).unwrap_or(usize::MAX);
-        let len = usize::try_from(entry.length).unwrap_or(usize::MAX);
-        (elements, start..start.saturating_add(len))
     }
 }

@@ -1,5 +1,5 @@
 //! A thin, safe wrapper over `DuckDB`'s C interface: databases, connections, statements, results, appenders.
-//! With [`chunk`](crate::chunk) the only place with `unsafe`. Knows nothing of Postgres or of pipelines.
+//! With [`chunk`](crate::chunk), [`rows`](crate::rows) and `layout` the only place with `unsafe`. Knows nothing of Postgres or of pipelines.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
@@ -11,8 +11,9 @@ use std::sync::{Arc, Weak};
 use libduckdb_sys as ffi;
 use tailwater_core::{Error, Result};
 
-use crate::chunk::{Chunk, Rows};
+use crate::chunk::Chunk;
 use crate::error::{self, Values};
+use crate::rows::Rows;
 
 /// An open database file, or one in memory (`:memory:`). Clones share it; it is closed with the last connection.
 #[derive(Debug, Clone)]
@@ -51,9 +52,7 @@ impl Database {
     /// `Operator` for a wrong setting, folder or file; `Transient` where another process has it open.
     pub fn open(path: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let name = path.display();
-        let path_text = path
-            .to_str()
-            .ok_or_else(|| error::cannot_open("the path is not UTF-8"))?;
+        let path_text = path.to_str().ok_or_else(|| error::cannot_open("the path is not UTF-8"))?;
         if path_text != ":memory:" {
             error::examine_file(path)?;
         }
@@ -88,15 +87,8 @@ impl Database {
         if state != ffi::DuckDBSuccess {
             return Err(Error::transient("TW-DUCK-007", "DuckDB makes no connection"));
         }
-        let raw = Arc::new(RawConnection {
-            raw,
-            _database: Arc::clone(&self.0),
-        });
-        Ok(Connection {
-            raw,
-            values: Values::Hidden,
-            _not_sync: PhantomData,
-        })
+        let raw = Arc::new(RawConnection { raw, _database: Arc::clone(&self.0) });
+        Ok(Connection { raw, values: Values::Hidden, _not_sync: PhantomData })
     }
 }
 
@@ -122,10 +114,8 @@ impl Config {
         if state == ffi::DuckDBSuccess {
             return Ok(());
         }
-        Err(
-            Error::operator("TW-DUCK-012", format!("DuckDB refuses the setting {key}"))
-                .remedy(format!("correct {key} in [sink.duckdb]")),
-        )
+        Err(Error::operator("TW-DUCK-012", format!("DuckDB refuses the setting {key}"))
+            .remedy(format!("correct {key} in [sink.duckdb]")))
     }
 }
 
@@ -217,10 +207,7 @@ impl Connection {
     /// `Operator` where the statement is wrong.
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         let sql = c_string(sql)?;
-        let mut statement = Statement {
-            raw: ptr::null_mut(),
-            connection: self,
-        };
+        let mut statement = Statement { raw: ptr::null_mut(), connection: self };
         // SAFETY: as in `execute`; the statement is destroyed by its drop, also after an error.
         let state = unsafe { ffi::duckdb_prepare(self.raw.raw, sql.as_ptr(), &raw mut statement.raw) };
         if state == ffi::DuckDBSuccess {
@@ -282,10 +269,7 @@ impl<'c> Statement<'c> {
         // SAFETY: the statement is live; the result is destroyed by its drop, before the connection it borrows.
         let state = unsafe { ffi::duckdb_execute_prepared_streaming(self.raw, &raw mut result.0) };
         result.check(state, self.connection.values)?;
-        Ok(QueryResult {
-            result,
-            connection: self.connection,
-        })
+        Ok(QueryResult { result, connection: self.connection })
     }
 
     fn bind(&self, parameters: &[Option<&str>]) -> Result<()> {
@@ -328,11 +312,7 @@ impl Default for RawResult {
 
 impl RawResult {
     fn check(&mut self, state: ffi::duckdb_state, values: Values) -> Result<()> {
-        if state == ffi::DuckDBSuccess {
-            Ok(())
-        } else {
-            Err(self.error(values))
-        }
+        if state == ffi::DuckDBSuccess { Ok(()) } else { Err(self.error(values)) }
     }
 
     fn error(&mut self, values: Values) -> Error {
@@ -371,9 +351,7 @@ impl QueryResult<'_> {
         // SAFETY: the result is live.
         let count = unsafe { ffi::duckdb_column_count(result) };
         // SAFETY: each column is below the count; the name belongs to the result.
-        (0..count)
-            .map(|column| unsafe { text(ffi::duckdb_column_name(result, column)) })
-            .collect()
+        (0..count).map(|column| unsafe { text(ffi::duckdb_column_name(result, column)) }).collect()
     }
 
     /// The next rows, at most 2048; `None` at the end.
@@ -389,11 +367,7 @@ impl QueryResult<'_> {
         }
         // SAFETY: the result is live.
         let failed = unsafe { !ffi::duckdb_result_error(&raw mut self.result.0).is_null() };
-        if failed {
-            Err(self.result.error(self.connection.values))
-        } else {
-            Ok(None)
-        }
+        if failed { Err(self.result.error(self.connection.values)) } else { Ok(None) }
     }
 }
 
@@ -414,10 +388,7 @@ impl<'c> Appender<'c> {
         let catalog = catalog.map(c_string).transpose()?;
         let (schema, table) = (c_string(schema)?, c_string(table)?);
         let catalog = catalog.as_ref().map_or(ptr::null(), |catalog| catalog.as_ptr());
-        let mut appender = Self {
-            raw: ptr::null_mut(),
-            connection,
-        };
+        let mut appender = Self { raw: ptr::null_mut(), connection };
         let (schema, table, raw) = (schema.as_ptr(), table.as_ptr(), &raw mut appender.raw);
         // SAFETY: the connection is open, the names end with NUL; the appender is destroyed by its drop.
         let state =

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use tailwater_core::error::Doing;
 use tailwater_core::{Error, Position, Result, Table};
 
-use crate::chunk::Vector;
+use crate::rows::Vector;
 use crate::database::Connection;
 use crate::shape::{Held, literal, quote};
 use crate::values::ColumnType;

@@ -3,7 +3,7 @@
 
 use super::number::push;
 use super::{ColumnType, calendar, number};
-use crate::chunk::Vector;
+use crate::rows::Vector;
 
 /// Appends the text of a row to `out`; says `false`, and appends nothing, where it is NULL.
 ///
