@@ -4,6 +4,7 @@
 
 CARGO ?= cargo
 FOR ?= 30s
+FUZZ_SECONDS ?= 20
 PREFIX ?= /usr/local
 
 help:            ## This list
@@ -17,7 +18,7 @@ test: prepare    ## Everything that proves the project, also against real server
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	scripts/deny
 	$(CARGO) test --locked --workspace
-	scripts/fuzz
+	scripts/fuzz $(FUZZ_SECONDS)
 
 bench: prepare   ## Measure side by side with pg_recvlogical and COPY
 	scripts/bootstrap pgbench pg_recvlogical
@@ -39,8 +40,8 @@ lint: prepare    ## Clippy, with warnings as errors
 deny:            ## Licences, sources and advisories of what we depend on
 	scripts/deny
 
-fuzz: prepare    ## Every decoder against random input, for a short while
-	scripts/fuzz
+fuzz: prepare    ## Every decoder against random input, for FUZZ_SECONDS=20 each
+	scripts/fuzz $(FUZZ_SECONDS)
 
 prepare:
 	@scripts/bootstrap
