@@ -60,10 +60,7 @@ impl<'a> Fields<'a> {
 
     /// The field is not what this version of the catalogue is known to give.
     pub(crate) fn strange(&self, index: usize) -> Error {
-        let what = format!(
-            "field {} of an answer of the catalogue is not understood",
-            index + 1
-        );
+        let what = format!("field {} of an answer of the catalogue is not understood", index + 1);
         Error::operator("TW-PG-084", what)
             .remedy("this version of Postgres may be newer than this release knows: look for a newer release")
     }
@@ -75,11 +72,8 @@ mod tests {
 
     #[test]
     fn reads_fields_and_refuses_others() {
-        let row: Vec<Option<String>> = ["7", "1,2", "t", "f", "x"]
-            .map(|text| Some(text.to_owned()))
-            .into_iter()
-            .chain([None])
-            .collect();
+        let row: Vec<Option<String>> =
+            ["7", "1,2", "t", "f", "x"].map(|text| Some(text.to_owned())).into_iter().chain([None]).collect();
         let fields = Fields(&row);
         assert_eq!(fields.number::<u32>(0).unwrap(), 7);
         assert_eq!(fields.numbers(1).unwrap(), [1, 2]);
@@ -96,9 +90,7 @@ mod tests {
             fields.identity(4).map(drop),
         ];
         assert!(
-            strange
-                .iter()
-                .all(|outcome| outcome.as_ref().is_err_and(|error| error.code() == "TW-PG-084"))
+            strange.iter().all(|outcome| outcome.as_ref().is_err_and(|error| error.code() == "TW-PG-084"))
         );
     }
 }

@@ -119,38 +119,46 @@ pub enum Missing {
 /// # Errors
 /// Those of the connection.
 pub async fn published(connection: &mut Connection, config: &Config) -> Result<Vec<Published>> {
-    let answer = connection
-        .query(&published_sql(&config.publication, connection.server_version()))
-        .await?;
-    let mut wanted: BTreeMap<u32, (Vec<u32>, Option<String>)> = BTreeMap::new();
-    for row in &answer {
-        let row = Fields(row);
-        if config.tables.matches(row.text(1)?, row.text(2)?) {
-            let filter = row.optional(4).map(str::to_owned);
-            wanted.insert(row.number(0)?, (row.numbers(3)?, filter));
-        }
-    }
-    let oids: Vec<u32> = wanted.keys().copied().collect();
+    let mut parts = published_parts(connection, config).await?;
+    let oids: Vec<u32> = parts.keys().copied().collect();
     let mut heaps = heaps(connection, &oids).await.doing(|| "measure the tables")?;
     let mut published = Vec::with_capacity(oids.len());
     for row in tables(connection, &oids, &BTreeSet::new()).await? {
-        let Some((columns, row_filter)) = wanted.remove(&row.oid) else {
-            continue;
-        };
+        let Some(Part { columns, row_filter }) = parts.remove(&row.oid) else { continue };
         let (heaps, rows_estimated) = heaps.remove(&row.oid).unwrap_or_default();
         let table = Arc::new(shapes::at_head(&row, &columns)?);
         let (identity, partitioned) = (row.identity, row.partitioned);
-        published.push(Published {
-            table,
-            identity,
-            partitioned,
-            rows_estimated,
-            heaps,
-            row_filter,
-        });
+        published.push(Published { table, identity, partitioned, rows_estimated, heaps, row_filter });
     }
     published.sort_by(|a, b| (&a.table.schema, &a.table.name).cmp(&(&b.table.schema, &b.table.name)));
     Ok(published)
+}
+
+/// What of a table is published.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Its columns, by attnum.
+    pub columns: Vec<u32>,
+    /// The publication's `WHERE`, as SQL over its columns.
+    pub row_filter: Option<String>,
+}
+
+/// What is published of each wanted table, by oid.
+///
+/// # Errors
+/// Those of the connection.
+pub async fn published_parts(connection: &mut Connection, config: &Config) -> Result<BTreeMap<u32, Part>> {
+    let sql = published_sql(&config.publication, connection.server_version());
+    let answer = connection.query(&sql).await.doing(|| "read the publication")?;
+    let mut parts = BTreeMap::new();
+    for row in &answer {
+        let row = Fields(row);
+        if config.tables.matches(row.text(1)?, row.text(2)?) {
+            let row_filter = row.optional(4).map(str::to_owned);
+            parts.insert(row.number(0)?, Part { columns: row.numbers(3)?, row_filter });
+        }
+    }
+    Ok(parts)
 }
 
 /// One table, with the types of its columns and `types` (oid and modifier) beside them. A table that is gone has no
@@ -190,10 +198,7 @@ pub async fn tables(
     if oids.is_empty() {
         return Ok(Vec::new());
     }
-    let answer = connection
-        .query(&tables_sql(oids))
-        .await
-        .doing(|| "read the catalogue")?;
+    let answer = connection.query(&tables_sql(oids)).await.doing(|| "read the catalogue")?;
     let mut columns = columns(connection, oids).await.doing(|| "read the catalogue")?;
     let used = columns.values().flatten().filter(|column| column.name.is_some());
     let mut wanted: BTreeSet<(u32, i32)> = used.map(|column| (column.type_oid, column.modifier)).collect();
@@ -260,11 +265,7 @@ async fn heaps(connection: &mut Connection, oids: &[u32]) -> Result<BTreeMap<u32
         let row = Fields(row);
         let sql_name = quote::qualified(row.text(2)?, row.text(3)?);
         let (of_table, rows) = heaps.entry(row.number(0)?).or_default();
-        of_table.push(Heap {
-            oid: row.number(1)?,
-            sql_name,
-            pages: row.number(4)?,
-        });
+        of_table.push(Heap { oid: row.number(1)?, sql_name, pages: row.number(4)? });
         *rows += row.number::<u64>(5)?;
     }
     Ok(heaps)
@@ -276,37 +277,18 @@ async fn read_types(connection: &mut Connection, wanted: &BTreeSet<(u32, i32)>) 
     if wanted.is_empty() {
         return Ok(types);
     }
-    for row in &connection
-        .query(&types_sql(wanted))
-        .await
-        .doing(|| "read types")?
-    {
+    for row in &connection.query(&types_sql(wanted)).await.doing(|| "read types")? {
         let row = Fields(row);
         let form = match (row.text(2)?, row.optional(5)) {
-            (_, Some(_)) => Form::Array {
-                element: row.number(5)?,
-            },
+            (_, Some(_)) => Form::Array { element: row.number(5)? },
             ("e", None) => Form::Enum,
-            ("d", None) => Form::Domain {
-                base: row.number(3)?,
-                modifier: row.number(4)?,
-            },
+            ("d", None) => Form::Domain { base: row.number(3)?, modifier: row.number(4)? },
             ("b" | "c" | "p" | "r" | "m", None) => Form::Plain,
             (_, None) => return Err(row.strange(2)),
         };
-        types.insert(
-            row.number(0)?,
-            TypeRow {
-                name: row.text(1)?.to_owned(),
-                form,
-            },
-        );
+        types.insert(row.number(0)?, TypeRow { name: row.text(1)?.to_owned(), form });
     }
-    for row in &connection
-        .query(&spelling_sql(wanted))
-        .await
-        .doing(|| "read the names of types")?
-    {
+    for row in &connection.query(&spelling_sql(wanted)).await.doing(|| "read the names of types")? {
         let row = Fields(row);
         types.spell(row.number(0)?, row.number(1)?, row.text(2)?.to_owned());
     }
@@ -322,10 +304,7 @@ fn list(oids: &[u32]) -> String {
 fn published_sql(publication: &str, server_version: u32) -> String {
     let (listed, filter) = match server_version {
         180_000.. => ("a.attname = ANY (t.attnames)", "t.rowfilter"),
-        150_000.. => (
-            "a.attname = ANY (t.attnames) AND a.attgenerated = ''",
-            "t.rowfilter",
-        ),
+        150_000.. => ("a.attname = ANY (t.attnames) AND a.attgenerated = ''", "t.rowfilter"),
         0.. => ("a.attgenerated = ''", "NULL"),
     };
     format!(
@@ -428,10 +407,8 @@ fn types_sql(wanted: &BTreeSet<(u32, i32)>) -> String {
 
 /// oid, modifier, spelling.
 fn spelling_sql(wanted: &BTreeSet<(u32, i32)>) -> String {
-    let pairs: Vec<String> = wanted
-        .iter()
-        .map(|(oid, modifier)| format!("({oid}::oid, {modifier})"))
-        .collect();
+    let pairs: Vec<String> =
+        wanted.iter().map(|(oid, modifier)| format!("({oid}::oid, {modifier})")).collect();
     format!(
         "SELECT w.oid, w.modifier, format_type(w.oid, w.modifier)
          FROM (VALUES {}) w(oid, modifier) JOIN pg_type t ON t.oid = w.oid",
@@ -448,11 +425,7 @@ fn sole_element(literal: &str) -> Option<String> {
     let mut text = String::with_capacity(body.len());
     let mut characters = quoted.strip_suffix('"')?.chars();
     while let Some(character) = characters.next() {
-        text.push(if character == '\\' {
-            characters.next()?
-        } else {
-            character
-        });
+        text.push(if character == '\\' { characters.next()? } else { character });
     }
     Some(text)
 }

@@ -52,13 +52,7 @@ impl Decoder {
                 self.unescaped.resize(row.len(), 0);
             }
         }
-        Ok(Values {
-            row,
-            next: Some(0),
-            tabs: memchr_iter(b'\t', row),
-            escapes,
-            free: &mut self.unescaped,
-        })
+        Ok(Values { row, next: Some(0), tabs: memchr_iter(b'\t', row), escapes, free: &mut self.unescaped })
     }
 }
 
@@ -166,17 +160,13 @@ mod tests {
     fn check(row: &str, columns: usize, expected: &str) {
         let mut decoder = Decoder::default();
         let text = match decoder.values(row.as_bytes(), columns) {
-            Ok(values) => values
-                .map(|value| format!("{value:?}\n").replace("Text(", "").replace(')', ""))
-                .collect(),
+            Ok(values) => {
+                values.map(|value| format!("{value:?}\n").replace("Text(", "").replace(')', "")).collect()
+            }
             Err(error) => error.message(),
         };
         let bytes = |part: &str| {
-            if part == "∅" {
-                "Null".to_owned()
-            } else {
-                format!("{:?}", part.as_bytes())
-            }
+            if part == "∅" { "Null".to_owned() } else { format!("{:?}", part.as_bytes()) }
         };
         let expected = match expected.strip_prefix("error: ") {
             Some(error) => format!("a copied row, at byte {error}"),
@@ -191,11 +181,7 @@ mod tests {
         check("1\tab\t\n", 3, "1|ab|");
         check("\\N\tN\t\\N\n", 3, "∅|N|∅");
         check("\\\\N\t\\\\\n", 2, "\\N|\\");
-        check(
-            "a\\tb\\nc\\rd\\be\\ff\\vg\t1\n",
-            2,
-            "a\tb\nc\rd\u{8}e\u{c}f\u{b}g|1",
-        );
+        check("a\\tb\\nc\\rd\\be\\ff\\vg\t1\n", 2, "a\tb\nc\rd\u{8}e\u{c}f\u{b}g|1");
         check("ü\\\\ß\t\\\\x00ff\tplain\n", 3, "ü\\ß|\\x00ff|plain");
         check("\n", 1, "");
         check("\n", 0, "");
@@ -205,21 +191,9 @@ mod tests {
     fn refuses_what_is_no_row() {
         check("", 1, "error: 0: does not end its line");
         check("a", 1, "error: 1: does not end its line");
-        check(
-            "a\n",
-            2,
-            "error: 0: does not have the columns that were asked for",
-        );
-        check(
-            "a\tb\n",
-            1,
-            "error: 0: does not have the columns that were asked for",
-        );
-        check(
-            "a\n",
-            0,
-            "error: 0: does not have the columns that were asked for",
-        );
+        check("a\n", 2, "error: 0: does not have the columns that were asked for");
+        check("a\tb\n", 1, "error: 0: does not have the columns that were asked for");
+        check("a\n", 0, "error: 0: does not have the columns that were asked for");
         check("\\.\n", 1, "error: 0: holds an unknown escape");
         check("a\\\n", 1, "error: 1: holds an unknown escape");
         check("a\t\\Nb\n", 2, "error: 2: holds an unknown escape");
@@ -230,10 +204,7 @@ mod tests {
     /// As `CopyAttributeOutText` writes it.
     fn escape(value: &[u8], row: &mut Vec<u8>) {
         for &byte in value {
-            match b"\\\x08\t\n\x0b\x0c\r"
-                .iter()
-                .position(|&special| special == byte)
-            {
+            match b"\\\x08\t\n\x0b\x0c\r".iter().position(|&special| special == byte) {
                 Some(index) => row.extend([b'\\', b"\\btnvfr"[index]]),
                 None => row.push(byte),
             }

@@ -35,23 +35,14 @@ pub enum Replication<'a> {
 /// Where it is neither of the two, or a keepalive is not exactly one.
 #[inline]
 pub fn decode_copy_data(message: &[u8]) -> Result<Replication<'_>, DecodeError> {
-    let wrong = |offset, what| DecodeError {
-        tag: message.first().copied(),
-        offset,
-        what,
-    };
+    let wrong = |offset, what| DecodeError { tag: message.first().copied(), offset, what };
     match message {
         [b'w', rest @ ..] => {
             let Some(([start, end, time], payload)) = numbers::<3>(rest) else {
                 return Err(wrong(message.len(), "ends early"));
             };
             let time_us = unix_us(time.cast_signed());
-            Ok(Replication::XLogData {
-                start: Lsn(start),
-                end: Lsn(end),
-                time_us,
-                payload,
-            })
+            Ok(Replication::XLogData { start: Lsn(start), end: Lsn(end), time_us, payload })
         }
         [b'k', rest @ ..] => match numbers::<2>(rest) {
             Some(([wal_end, time], &[reply @ (0 | 1)])) => Ok(Replication::Keepalive {
@@ -97,12 +88,8 @@ pub struct Status {
 #[must_use]
 pub fn status_update(status: &Status) -> [u8; 34] {
     let mut message = [0; 34];
-    let numbers = [
-        status.write.0,
-        status.flush.0,
-        status.apply.0,
-        postgres_us(status.time_us).cast_unsigned(),
-    ];
+    let numbers =
+        [status.write.0, status.flush.0, status.apply.0, postgres_us(status.time_us).cast_unsigned()];
     let bytes = std::iter::once(b'r')
         .chain(numbers.into_iter().flat_map(u64::to_be_bytes))
         .chain([u8::from(status.reply_requested)]);
@@ -140,11 +127,7 @@ mod tests {
         for (byte, reply_requested) in [(0, false), (1, true)] {
             assert_eq!(
                 decode_copy_data(&message(b'k', &[0x20, time], &[byte])),
-                Ok(Replication::Keepalive {
-                    wal_end: Lsn(0x20),
-                    time_us: TIME_US,
-                    reply_requested
-                })
+                Ok(Replication::Keepalive { wal_end: Lsn(0x20), time_us: TIME_US, reply_requested })
             );
         }
     }
@@ -158,14 +141,8 @@ mod tests {
         check(b"s", "message 's' at byte 0: unknown message");
         check(b"w\0\0", "message 'w' at byte 3: ends early");
         check(&message(b'k', &[1, 2], &[]), "message 'k' at byte 17: ends early");
-        check(
-            &message(b'k', &[1, 2], &[2]),
-            "message 'k' at byte 17: unknown reply flag",
-        );
-        check(
-            &message(b'k', &[1, 2], &[0, 0]),
-            "message 'k' at byte 18: goes on after its end",
-        );
+        check(&message(b'k', &[1, 2], &[2]), "message 'k' at byte 17: unknown reply flag");
+        check(&message(b'k', &[1, 2], &[0, 0]), "message 'k' at byte 18: goes on after its end");
     }
 
     #[test]
@@ -177,9 +154,6 @@ mod tests {
             time_us: 946_684_800_000_005,
             reply_requested: true,
         };
-        assert_eq!(
-            status_update(&status).as_slice(),
-            message(b'r', &[3, 2, 1, 5], &[1])
-        );
+        assert_eq!(status_update(&status).as_slice(), message(b'r', &[3, 2, 1, 5], &[1]));
     }
 }

@@ -129,9 +129,7 @@ fn built_in(oid: u32, modifier: i32) -> Option<Type> {
         1184 => Type::TimestampTz,
         1186 => Type::Interval,
         1266 => Type::TimeTz,
-        1700 => Type::Numeric {
-            limits: numeric_limits(modifier),
-        },
+        1700 => Type::Numeric { limits: numeric_limits(modifier) },
         2950 => Type::Uuid,
         0..=u32::MAX => return None,
     })
@@ -158,33 +156,11 @@ mod tests {
 
     fn types() -> Types {
         let mut types = Types::default();
-        let mut add = |oid, name: &str, form| {
-            types.insert(
-                oid,
-                TypeRow {
-                    name: name.into(),
-                    form,
-                },
-            )
-        };
+        let mut add = |oid, name: &str, form| types.insert(oid, TypeRow { name: name.into(), form });
         add(MOOD, "mood", Form::Enum);
         // numeric(10,2)
-        add(
-            PRICE,
-            "price",
-            Form::Domain {
-                base: 1700,
-                modifier: 655_366,
-            },
-        );
-        add(
-            LIST,
-            "list",
-            Form::Domain {
-                base: 1007,
-                modifier: -1,
-            },
-        );
+        add(PRICE, "price", Form::Domain { base: 1700, modifier: 655_366 });
+        add(LIST, "list", Form::Domain { base: 1007, modifier: -1 });
         add(CITEXT, "citext", Form::Plain);
         add(POINT, "point3d", Form::Plain);
         add(1007, "_int4", Form::Array { element: 23 });
@@ -204,16 +180,8 @@ mod tests {
         check(23, -1, "Int4");
         check(1700, -1, "Numeric { limits: None }");
         check(1700, 655_366, "Numeric { limits: Some((10, 2)) }");
-        check(
-            1700,
-            ((3 << 16) | (0x7FF & -2_i32)) + 4,
-            "Numeric { limits: Some((3, -2)) }",
-        );
-        check(
-            1700,
-            ((1000 << 16) | 1000) + 4,
-            "Numeric { limits: Some((1000, 1000)) }",
-        );
+        check(1700, ((3 << 16) | (0x7FF & -2_i32)) + 4, "Numeric { limits: Some((3, -2)) }");
+        check(1700, ((1000 << 16) | 1000) + 4, "Numeric { limits: Some((1000, 1000)) }");
         check(1043, 14, "Text");
         check(MOOD, -1, "Text");
         check(CITEXT, -1, "Text");
@@ -239,16 +207,7 @@ mod tests {
     #[test]
     fn types_that_go_in_circles_end() {
         let mut types = Types::default();
-        types.insert(
-            9,
-            TypeRow {
-                name: "loop".into(),
-                form: Form::Domain {
-                    base: 9,
-                    modifier: -1,
-                },
-            },
-        );
+        types.insert(9, TypeRow { name: "loop".into(), form: Form::Domain { base: 9, modifier: -1 } });
         assert_eq!(types.kind(9, -1), Type::Other);
     }
 }

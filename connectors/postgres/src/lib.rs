@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod kinds;
 pub mod shapes;
 pub mod copytext;
+pub mod drift;
 pub mod envelope;
 pub mod lsn;
 pub mod pattern;

@@ -49,9 +49,7 @@ impl Patterns {
     #[must_use]
     pub fn matches(&self, schema: &str, table: &str) -> bool {
         let hit = |excludes: bool| {
-            self.0
-                .iter()
-                .any(|pattern| pattern.excludes == excludes && pattern.matches(schema, table))
+            self.0.iter().any(|pattern| pattern.excludes == excludes && pattern.matches(schema, table))
         };
         (hit(false) || self.0.iter().all(|pattern| pattern.excludes)) && !hit(true)
     }
@@ -82,11 +80,7 @@ impl Pattern {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let mut reader = Reader {
-            text,
-            rest: text.char_indices().collect(),
-            at: 0,
-        };
+        let mut reader = Reader { text, rest: text.char_indices().collect(), at: 0 };
         let excludes = reader.take('!');
         let schema = reader.name()?;
         if !reader.take('.') {
@@ -95,20 +89,13 @@ impl Pattern {
                 if excludes { "!" } else { "" },
                 text.trim_start_matches('!')
             );
-            return Err(reader
-                .wrong("the schema is missing: no `.` follows")
-                .remedy(remedy));
+            return Err(reader.wrong("the schema is missing: no `.` follows").remedy(remedy));
         }
         let table = reader.name()?;
         if reader.peek().is_some() {
             return Err(reader.wrong("nothing may follow schema and table"));
         }
-        Ok(Self {
-            text: text.to_owned(),
-            excludes,
-            schema,
-            table,
-        })
+        Ok(Self { text: text.to_owned(), excludes, schema, table })
     }
 }
 
@@ -131,11 +118,7 @@ impl Reader<'_> {
     }
 
     fn wrong(&self, what: &str) -> Error {
-        bad(format!(
-            "table pattern {:?}, column {}: {what}",
-            self.text,
-            self.at + 1
-        ))
+        bad(format!("table pattern {:?}, column {}: {what}", self.text, self.at + 1))
     }
 
     fn name(&mut self) -> Result<Vec<Piece>> {
@@ -158,11 +141,7 @@ impl Reader<'_> {
             }
             self.at += 1;
         }
-        if pieces.is_empty() {
-            Err(self.wrong("a name is missing"))
-        } else {
-            Ok(pieces)
-        }
+        if pieces.is_empty() { Err(self.wrong("a name is missing")) } else { Ok(pieces) }
     }
 
     /// From the opening quote up to the closing one.
@@ -231,11 +210,7 @@ mod tests {
     fn takes_in_and_out() {
         let check = |list: &[&str], schema: &str, table: &str, expected: bool| {
             let patterns = Patterns::parse(list.iter().copied()).unwrap();
-            assert_eq!(
-                patterns.matches(schema, table),
-                expected,
-                "{list:?} on {schema}.{table}"
-            );
+            assert_eq!(patterns.matches(schema, table), expected, "{list:?} on {schema}.{table}");
         };
         check(&["public.*"], "public", "t", true);
         check(&["public.*"], "publica", "t", false);
@@ -288,10 +263,6 @@ mod tests {
     #[test]
     fn many_wildcards_do_not_take_for_ever() {
         let pattern = format!("s.{}b", "a*".repeat(30));
-        assert!(
-            !Patterns::parse([&*pattern])
-                .unwrap()
-                .matches("s", &"a".repeat(63))
-        );
+        assert!(!Patterns::parse([&*pattern]).unwrap().matches("s", &"a".repeat(63)));
     }
 }

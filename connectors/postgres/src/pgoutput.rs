@@ -57,61 +57,25 @@ pub struct Prepare<'a> {
 #[allow(missing_docs, reason = "fields are named as in the manual's message formats")]
 pub enum Message<'a> {
     /// A transaction starts; `final_lsn` is the `commit_lsn` of its commit.
-    Begin {
-        final_lsn: Lsn,
-        commit_time_us: i64,
-        xid: u32,
-    },
+    Begin { final_lsn: Lsn, commit_time_us: i64, xid: u32 },
     /// The transaction is complete.
     Commit(Commit),
     /// The transaction was first committed at another server.
     Origin { origin_lsn: Lsn, name: &'a str },
     /// The shape of the rows that follow for a table.
-    Relation {
-        xid: Option<u32>,
-        relation: Relation<'a>,
-    },
+    Relation { xid: Option<u32>, relation: Relation<'a> },
     /// The name of a type that is not built in; of a domain, the base type's.
-    Type {
-        xid: Option<u32>,
-        oid: u32,
-        schema: &'a str,
-        name: &'a str,
-    },
+    Type { xid: Option<u32>, oid: u32, schema: &'a str, name: &'a str },
     /// A new row.
-    Insert {
-        xid: Option<u32>,
-        relation: u32,
-        new: Tuple<'a>,
-    },
+    Insert { xid: Option<u32>, relation: u32, new: Tuple<'a> },
     /// A changed row.
-    Update {
-        xid: Option<u32>,
-        relation: u32,
-        old: Option<Old<'a>>,
-        new: Tuple<'a>,
-    },
+    Update { xid: Option<u32>, relation: u32, old: Option<Old<'a>>, new: Tuple<'a> },
     /// A row that went.
-    Delete {
-        xid: Option<u32>,
-        relation: u32,
-        old: Old<'a>,
-    },
+    Delete { xid: Option<u32>, relation: u32, old: Old<'a> },
     /// Emptied tables.
-    Truncate {
-        xid: Option<u32>,
-        relations: Relations<'a>,
-        cascade: bool,
-        restart_identity: bool,
-    },
+    Truncate { xid: Option<u32>, relations: Relations<'a>, cascade: bool, restart_identity: bool },
     /// Something written with `pg_logical_emit_message`.
-    Message {
-        xid: Option<u32>,
-        transactional: bool,
-        lsn: Lsn,
-        prefix: &'a [u8],
-        content: &'a [u8],
-    },
+    Message { xid: Option<u32>, transactional: bool, lsn: Lsn, prefix: &'a [u8], content: &'a [u8] },
     /// A chunk of the transaction `xid`, which is not complete, starts.
     StreamStart { xid: u32, first_segment: bool },
     /// The chunk ends.
@@ -120,11 +84,7 @@ pub enum Message<'a> {
     StreamCommit { xid: u32, commit: Commit },
     /// A streamed transaction, or where `subxid` differs one of its savepoints, is undone. `at` is sent with
     /// `streaming=parallel` only: where and when (µs since 1970).
-    StreamAbort {
-        xid: u32,
-        subxid: u32,
-        at: Option<(Lsn, i64)>,
-    },
+    StreamAbort { xid: u32, subxid: u32, at: Option<(Lsn, i64)> },
     /// A two-phase transaction starts.
     BeginPrepare(Prepare<'a>),
     /// It is prepared.
@@ -151,11 +111,7 @@ pub struct Relations<'a>(&'a [u8]);
 impl<'a> Relations<'a> {
     /// Their oids.
     pub fn oids(&self) -> impl Iterator<Item = u32> + use<'a> {
-        self.0
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|oid| u32::from_be_bytes(*oid))
+        self.0.as_chunks::<4>().0.iter().map(|oid| u32::from_be_bytes(*oid))
     }
 }
 
@@ -186,14 +142,10 @@ fn rare<'a>(tag: u8, reader: &mut Reader<'a>, in_stream: bool) -> Result<Message
             xid: reader.u32()?,
         }),
         b'C' => commit(reader).map(Message::Commit),
-        b'O' => Ok(Message::Origin {
-            origin_lsn: reader.lsn()?,
-            name: reader.name()?,
-        }),
-        b'R' => Ok(Message::Relation {
-            xid: change_xid(reader, in_stream)?,
-            relation: Relation::read(reader)?,
-        }),
+        b'O' => Ok(Message::Origin { origin_lsn: reader.lsn()?, name: reader.name()? }),
+        b'R' => {
+            Ok(Message::Relation { xid: change_xid(reader, in_stream)?, relation: Relation::read(reader)? })
+        }
         b'Y' => named_type(reader, in_stream),
         b'T' => truncate(reader, in_stream),
         b'M' => logical_message(reader, in_stream),
@@ -202,21 +154,16 @@ fn rare<'a>(tag: u8, reader: &mut Reader<'a>, in_stream: bool) -> Result<Message
             first_segment: flag(reader, "unknown segment flag")?,
         }),
         b'E' => Ok(Message::StreamStop),
-        b'c' => Ok(Message::StreamCommit {
-            xid: reader.u32()?,
-            commit: commit(reader)?,
-        }),
+        b'c' => Ok(Message::StreamCommit { xid: reader.u32()?, commit: commit(reader)? }),
         b'A' => stream_abort(reader),
         b'b' => prepare(reader).map(Message::BeginPrepare),
         b'P' => {
             reader.no_flags()?;
             prepare(reader).map(Message::Prepare)
         }
-        b'K' => Ok(Message::CommitPrepared {
-            commit: commit(reader)?,
-            xid: reader.u32()?,
-            gid: reader.name()?,
-        }),
+        b'K' => {
+            Ok(Message::CommitPrepared { commit: commit(reader)?, xid: reader.u32()?, gid: reader.name()? })
+        }
         b'r' => rollback_prepared(reader),
         b'p' => {
             reader.no_flags()?;
@@ -228,21 +175,13 @@ fn rare<'a>(tag: u8, reader: &mut Reader<'a>, in_stream: bool) -> Result<Message
 
 #[inline]
 fn change_xid(reader: &mut Reader<'_>, in_stream: bool) -> Result<Option<u32>> {
-    if in_stream {
-        reader.u32().map(Some)
-    } else {
-        Ok(None)
-    }
+    if in_stream { reader.u32().map(Some) } else { Ok(None) }
 }
 
 fn insert<'a>(reader: &mut Reader<'a>, in_stream: bool) -> Result<Message<'a>> {
     let (xid, relation) = (change_xid(reader, in_stream)?, reader.u32()?);
     match reader.u8()? {
-        b'N' => Ok(Message::Insert {
-            xid,
-            relation,
-            new: Tuple::read(reader)?,
-        }),
+        b'N' => Ok(Message::Insert { xid, relation, new: Tuple::read(reader)? }),
         0..=u8::MAX => Err(reader.wrong(1, "no new row where one must be")),
     }
 }
@@ -255,12 +194,7 @@ fn update<'a>(reader: &mut Reader<'a>, in_stream: bool) -> Result<Message<'a>> {
         other => (None, other),
     };
     match then {
-        b'N' => Ok(Message::Update {
-            xid,
-            relation,
-            old,
-            new: Tuple::read(reader)?,
-        }),
+        b'N' => Ok(Message::Update { xid, relation, old, new: Tuple::read(reader)? }),
         0..=u8::MAX => Err(reader.wrong(1, "no new row where one must be")),
     }
 }
@@ -285,12 +219,7 @@ fn truncate<'a>(reader: &mut Reader<'a>, in_stream: bool) -> Result<Message<'a>>
         Some(len) => Relations(reader.bytes(len)?),
         None => return Err(reader.wrong(5, "more tables than a message can hold")),
     };
-    Ok(Message::Truncate {
-        xid,
-        relations,
-        cascade: flags & 1 != 0,
-        restart_identity: flags & 2 != 0,
-    })
+    Ok(Message::Truncate { xid, relations, cascade: flags & 1 != 0, restart_identity: flags & 2 != 0 })
 }
 
 fn named_type<'a>(reader: &mut Reader<'a>, in_stream: bool) -> Result<Message<'a>> {
@@ -299,25 +228,14 @@ fn named_type<'a>(reader: &mut Reader<'a>, in_stream: bool) -> Result<Message<'a
         "" => "pg_catalog",
         schema => schema,
     };
-    Ok(Message::Type {
-        xid,
-        oid,
-        schema,
-        name: reader.name()?,
-    })
+    Ok(Message::Type { xid, oid, schema, name: reader.name()? })
 }
 
 fn logical_message<'a>(reader: &mut Reader<'a>, in_stream: bool) -> Result<Message<'a>> {
     let xid = change_xid(reader, in_stream)?;
     let transactional = flag(reader, "unknown message flags")?;
     let (lsn, prefix, len) = (reader.lsn()?, reader.terminated()?, reader.u32()?);
-    Ok(Message::Message {
-        xid,
-        transactional,
-        lsn,
-        prefix,
-        content: reader.bytes(len)?,
-    })
+    Ok(Message::Message { xid, transactional, lsn, prefix, content: reader.bytes(len)? })
 }
 
 fn flag(reader: &mut Reader<'_>, wrong: &'static str) -> Result<bool> {
@@ -330,20 +248,12 @@ fn flag(reader: &mut Reader<'_>, wrong: &'static str) -> Result<bool> {
 
 fn commit(reader: &mut Reader<'_>) -> Result<Commit> {
     reader.no_flags()?;
-    Ok(Commit {
-        commit_lsn: reader.lsn()?,
-        end_lsn: reader.lsn()?,
-        commit_time_us: reader.time_us()?,
-    })
+    Ok(Commit { commit_lsn: reader.lsn()?, end_lsn: reader.lsn()?, commit_time_us: reader.time_us()? })
 }
 
 fn stream_abort<'a>(reader: &mut Reader<'a>) -> Result<Message<'a>> {
     let (xid, subxid) = (reader.u32()?, reader.u32()?);
-    let at = if reader.rest().is_empty() {
-        None
-    } else {
-        Some((reader.lsn()?, reader.time_us()?))
-    };
+    let at = if reader.rest().is_empty() { None } else { Some((reader.lsn()?, reader.time_us()?)) };
     Ok(Message::StreamAbort { xid, subxid, at })
 }
 

@@ -22,10 +22,7 @@ use crate::pgoutput::{Relation, RelationColumn, ReplicaIdentity};
 /// The types a relation mentions, for [`fetch`].
 #[must_use]
 pub fn types(relation: &Relation<'_>) -> BTreeSet<(u32, i32)> {
-    relation
-        .columns()
-        .map(|column| (column.type_oid, column.type_modifier))
-        .collect()
+    relation.columns().map(|column| (column.type_oid, column.type_modifier)).collect()
 }
 
 /// Reads what [`resolve`] needs to know of a relation. `types` are those the message mentions.
@@ -33,9 +30,7 @@ pub fn types(relation: &Relation<'_>) -> BTreeSet<(u32, i32)> {
 /// # Errors
 /// Those of the connection.
 pub async fn fetch(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32, i32)>) -> Result<TableRow> {
-    catalog::table(connection, oid, types)
-        .await
-        .doing(|| format!("look up relation {oid}"))
+    catalog::table(connection, oid, types).await.doing(|| format!("look up relation {oid}"))
 }
 
 /// The shape of a relation at this point of the stream. `previous` is the one it had before, where it is known.
@@ -56,11 +51,7 @@ pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>
         source_type: row.types.source_type(column.type_oid, column.type_modifier),
         fill: fill_of(row, id),
     });
-    let flagged = described
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| column.key)
-        .map(|(index, _)| index);
+    let flagged = described.iter().enumerate().filter(|(_, column)| column.key).map(|(index, _)| index);
     let key = match relation.identity {
         ReplicaIdentity::Default | ReplicaIdentity::Index => flagged.collect(),
         ReplicaIdentity::Full | ReplicaIdentity::Nothing => key_among(&row.primary_key, &ids),
@@ -86,10 +77,7 @@ pub fn at_head(row: &TableRow, published: &[u32]) -> Result<Table> {
     for &number in published {
         let column = column_row(row, number).and_then(|column| Some((column, column.name.as_ref()?)));
         let Some((column, name)) = column else {
-            let what = format!(
-                "{}.{} publishes a column that it does not have",
-                row.schema, row.name
-            );
+            let what = format!("{}.{} publishes a column that it does not have", row.schema, row.name);
             return Err(Error::transient("TW-PG-083", what));
         };
         columns.push(Column {
@@ -101,35 +89,16 @@ pub fn at_head(row: &TableRow, published: &[u32]) -> Result<Table> {
         });
     }
     let by_index = row.identity == ReplicaIdentity::Index && !row.identity_index.is_empty();
-    let key = key_among(
-        if by_index {
-            &row.identity_index
-        } else {
-            &row.primary_key
-        },
-        published,
-    );
+    let key = key_among(if by_index { &row.identity_index } else { &row.primary_key }, published);
     let (schema, name) = (row.schema.clone(), row.name.clone());
-    Ok(Table {
-        id: u64::from(row.oid),
-        schema,
-        name,
-        columns,
-        key,
-    })
+    Ok(Table { id: u64::from(row.oid), schema, name, columns, key })
 }
 
 /// Where the key's columns stand among `ids`, in column order as in Relation messages; none unless all are there.
 fn key_among(key: &[u32], ids: &[u32]) -> Vec<usize> {
-    let places: BTreeSet<usize> = key
-        .iter()
-        .filter_map(|part| ids.iter().position(|id| id == part))
-        .collect();
-    if places.len() == key.len() {
-        places.into_iter().collect()
-    } else {
-        Vec::new()
-    }
+    let places: BTreeSet<usize> =
+        key.iter().filter_map(|part| ids.iter().position(|id| id == part)).collect();
+    if places.len() == key.len() { places.into_iter().collect() } else { Vec::new() }
 }
 
 fn column_row(row: &TableRow, number: u32) -> Option<&ColumnRow> {
@@ -165,10 +134,7 @@ fn fill(row: &TableRow, column: &ColumnRow) -> Fill {
 }
 
 fn find(described: &[RelationColumn<'_>], row: &TableRow, previous: Option<&Table>) -> Result<Vec<u32>> {
-    let mut found: Vec<Option<u32>> = described
-        .iter()
-        .map(|column| by_name(column, row, previous))
-        .collect();
+    let mut found: Vec<Option<u32>> = described.iter().map(|column| by_name(column, row, previous)).collect();
     let order = |found: &[Option<u32>]| found.iter().flatten().is_sorted_by(|a, b| a < b);
     if !order(&found) {
         return Err(ambiguous("columns that changed their names cannot be told apart"));
@@ -187,20 +153,13 @@ fn find(described: &[RelationColumn<'_>], row: &TableRow, previous: Option<&Tabl
 
 fn by_name(column: &RelationColumn<'_>, row: &TableRow, previous: Option<&Table>) -> Option<u32> {
     let (oid, modifier) = (column.type_oid, column.type_modifier);
-    let now = row
-        .columns
-        .iter()
-        .find(|now| now.name.as_deref() == Some(column.name));
+    let now = row.columns.iter().find(|now| now.name.as_deref() == Some(column.name));
     let before = previous.and_then(|table| table.columns.iter().find(|before| before.name == column.name));
     match (now, before) {
         (Some(now), Some(before)) if now.number != before.id => {
             let same_now = (now.type_oid, now.modifier) == (oid, modifier);
             let same_before = before.source_type == row.types.source_type(oid, modifier);
-            Some(if same_before && !same_now {
-                before.id
-            } else {
-                now.number
-            })
+            Some(if same_before && !same_now { before.id } else { now.number })
         }
         (Some(now), _) => Some(now.number),
         (None, Some(before)) => Some(before.id),
@@ -215,9 +174,7 @@ fn number_freely(found: &mut [Option<u32>]) -> Result<()> {
     for place in found {
         match place {
             Some(_) if open => {
-                return Err(ambiguous(
-                    "the table is gone, and so are the numbers of its columns",
-                ));
+                return Err(ambiguous("the table is gone, and so are the numbers of its columns"));
             }
             Some(id) => last = *id,
             None => {
@@ -237,17 +194,11 @@ fn fill_gaps(found: &mut [Option<u32>], row: &TableRow) -> Result<()> {
     let mut rest = found;
     while let Some(start) = rest.iter().position(Option::is_none) {
         after = rest.iter().take(start).flatten().last().copied().unwrap_or(after);
-        let run = rest
-            .iter()
-            .skip(start)
-            .take_while(|place| place.is_none())
-            .count();
+        let run = rest.iter().skip(start).take_while(|place| place.is_none()).count();
         let before = rest.iter().skip(start).find_map(|place| *place).unwrap_or(end);
         let free: Vec<u32> = (after + 1..before).collect();
         if free.len() != run {
-            return Err(ambiguous(
-                "columns were renamed, added or dropped since, and cannot be told apart",
-            ));
+            return Err(ambiguous("columns were renamed, added or dropped since, and cannot be told apart"));
         }
         let (_, from_run) = rest.split_at_mut(start);
         let (places, beyond) = from_run.split_at_mut(run);
@@ -313,10 +264,7 @@ mod tests {
 
     /// `id int4 not null, -, note text missing=x`: `-` is a dropped column.
     fn row(columns: &str, primary_key: &[u32]) -> TableRow {
-        let columns = columns
-            .split(", ")
-            .filter(|column| !column.is_empty())
-            .enumerate();
+        let columns = columns.split(", ").filter(|column| !column.is_empty()).enumerate();
         let columns = columns.map(|(index, column)| {
             let words: Vec<&str> = column.split(' ').collect();
             let has = |word: &str| words.contains(&word);
@@ -357,9 +305,7 @@ mod tests {
     }
 
     fn resolved(message: &[u8], row: &TableRow, previous: Option<&Table>) -> Result<Table> {
-        let Ok(Message::Relation { relation, .. }) = decode(message, false) else {
-            panic!("no relation")
-        };
+        let Ok(Message::Relation { relation, .. }) = decode(message, false) else { panic!("no relation") };
         resolve(&relation, row, previous)
     }
 
@@ -385,12 +331,9 @@ mod tests {
             }
         });
         match resolved(&self::message('d', message), &row, previous.as_ref()) {
-            Ok(table) => table
-                .columns
-                .iter()
-                .map(|column| column.id.to_string())
-                .collect::<Vec<_>>()
-                .join(" "),
+            Ok(table) => {
+                table.columns.iter().map(|column| column.id.to_string()).collect::<Vec<_>>().join(" ")
+            }
             Err(error) => error.message(),
         }
     }
@@ -398,75 +341,31 @@ mod tests {
     #[test]
     fn finds_attnums() {
         let check = |message, catalogue, previous: Option<&str>, expected: &str| {
-            assert_eq!(
-                ids(message, catalogue, previous),
-                expected,
-                "{message} | {catalogue} | {previous:?}"
-            );
+            assert_eq!(ids(message, catalogue, previous), expected, "{message} | {catalogue} | {previous:?}");
         };
         // The catalogue has not moved on.
         check("id int4, note text", "id int4, note text", None, "1 2");
         check("id int4, note text", "id int4, -, note text", None, "1 3");
         check("", "-", None, "");
         // Published columns only.
-        check(
-            "id int4, note text",
-            "id int4, hidden text, note text, later text",
-            None,
-            "1 3",
-        );
+        check("id int4, note text", "id int4, hidden text, note text, later text", None, "1 3");
         // Renamed since.
         check("id int4, old text", "id int4, new text", None, "1 2");
         check("old int4, note text", "new int4, note text", None, "1 2");
         check("a int4, b int4, c int4", "x int4, y int4, c int4", None, "1 2 3");
-        check(
-            "id int4, old text",
-            "id int4, new text, more text",
-            Some("1 id int4, 2 old text"),
-            "1 2",
-        );
+        check("id int4, old text", "id int4, new text, more text", Some("1 id int4, 2 old text"), "1 2");
         // Dropped since.
-        check(
-            "id int4, gone int4, note text",
-            "id int4, -, note text",
-            None,
-            "1 2 3",
-        );
-        check(
-            "id int4, gone int4",
-            "id int4, -, -",
-            Some("1 id int4, 2 gone int4"),
-            "1 2",
-        );
+        check("id int4, gone int4, note text", "id int4, -, note text", None, "1 2 3");
+        check("id int4, gone int4", "id int4, -, -", Some("1 id int4, 2 gone int4"), "1 2");
         check("a int4, b int4", "-, -", None, "1 2");
         // Dropped and added again under the same name: the type tells.
-        check(
-            "id int4, x int4",
-            "id int4, -, x text",
-            Some("1 id int4, 2 x int4"),
-            "1 2",
-        );
-        check(
-            "id int4, x text",
-            "id int4, -, x text",
-            Some("1 id int4, 2 x int4"),
-            "1 3",
-        );
-        check(
-            "id int4, x int4",
-            "id int4, -, x int4",
-            Some("1 id int4, 2 x int4"),
-            "1 3",
-        );
+        check("id int4, x int4", "id int4, -, x text", Some("1 id int4, 2 x int4"), "1 2");
+        check("id int4, x text", "id int4, -, x text", Some("1 id int4, 2 x int4"), "1 3");
+        check("id int4, x int4", "id int4, -, x int4", Some("1 id int4, 2 x int4"), "1 3");
         // The table is gone.
         check("id int4, x int4", "", None, "1 2");
         check("id int4, x int4", "", Some("1 id int4, 3 x int4"), "1 3");
-        check(
-            "id int4, x int4, y int4",
-            "",
-            Some("1 id int4, 3 x int4"),
-            "1 3 4",
-        );
+        check("id int4, x int4, y int4", "", Some("1 id int4, 3 x int4"), "1 3 4");
     }
 
     #[test]
@@ -477,17 +376,9 @@ mod tests {
         };
         // Renamed or dropped, with more places than names.
         check("id int4, old text", "id int4, new text, more text", None);
-        check(
-            "id int4, gone int4, note text",
-            "id int4, -, other int4, note text",
-            None,
-        );
+        check("id int4, gone int4, note text", "id int4, -, other int4, note text", None);
         // More names than places.
-        check(
-            "id int4, a int4, b int4, note text",
-            "id int4, -, note text",
-            None,
-        );
+        check("id int4, a int4, b int4, note text", "id int4, -, note text", None);
         // Names were exchanged.
         check("a int4, b int4", "b int4, a int4", None);
         check("id int4, a int4, b int4", "id int4, -, b int4, a int4", None);
@@ -521,38 +412,15 @@ mod tests {
             let mut row = row("id int4, -, a text, b bool", &[1]);
             (row.identity, row.identity_index) = (identity, index.to_vec());
             let table = at_head(&row, published).unwrap();
-            let columns = table
-                .columns
-                .iter()
-                .map(|column| format!("{}:{} {:?}", column.id, column.name, column.kind));
-            assert_eq!(
-                format!("{} key {:?}", columns.collect::<Vec<_>>().join(", "), table.key),
-                expected
-            );
+            let columns =
+                table.columns.iter().map(|column| format!("{}:{} {:?}", column.id, column.name, column.kind));
+            assert_eq!(format!("{} key {:?}", columns.collect::<Vec<_>>().join(", "), table.key), expected);
         };
-        check(
-            ReplicaIdentity::Default,
-            &[],
-            &[1, 3, 4],
-            "1:id Int4, 3:a Text, 4:b Bool key [0]",
-        );
+        check(ReplicaIdentity::Default, &[], &[1, 3, 4], "1:id Int4, 3:a Text, 4:b Bool key [0]");
         check(ReplicaIdentity::Full, &[], &[3, 4], "3:a Text, 4:b Bool key []");
-        check(
-            ReplicaIdentity::Index,
-            &[3],
-            &[1, 3],
-            "1:id Int4, 3:a Text key [1]",
-        );
-        check(
-            ReplicaIdentity::Index,
-            &[],
-            &[1, 3],
-            "1:id Int4, 3:a Text key [0]",
-        );
-        assert_eq!(
-            at_head(&row("id int4, -", &[]), &[2]).unwrap_err().code(),
-            "TW-PG-083"
-        );
+        check(ReplicaIdentity::Index, &[3], &[1, 3], "1:id Int4, 3:a Text key [1]");
+        check(ReplicaIdentity::Index, &[], &[1, 3], "1:id Int4, 3:a Text key [0]");
+        assert_eq!(at_head(&row("id int4, -", &[]), &[2]).unwrap_err().code(), "TW-PG-083");
     }
 
     #[test]
@@ -570,12 +438,7 @@ mod tests {
         let unknown = || Fill::Unknown(String::new());
         check("x text", false, Fill::Null);
         check("x text", true, Fill::Null);
-        for added_later in [
-            "x text default",
-            "x text not_null",
-            "x text volatile",
-            "x text identity",
-        ] {
+        for added_later in ["x text default", "x text not_null", "x text volatile", "x text identity"] {
             check(added_later, false, Fill::Null);
             check(added_later, true, unknown());
         }

@@ -21,13 +21,7 @@ impl fmt::Display for DecodeError {
     /// `message 'I' at byte 5: ends early`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.tag {
-            Some(tag) => write!(
-                f,
-                "message '{}' at byte {}: {}",
-                tag.escape_ascii(),
-                self.offset,
-                self.what
-            ),
+            Some(tag) => write!(f, "message '{}' at byte {}: {}", tag.escape_ascii(), self.offset, self.what),
             None => write!(f, "empty message: {}", self.what),
         }
     }
@@ -55,10 +49,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(message: &'a [u8]) -> Self {
-        Self {
-            message,
-            rest: message,
-        }
+        Self { message, rest: message }
     }
 
     pub(super) fn rest(&self) -> &'a [u8] {
@@ -68,16 +59,8 @@ impl<'a> Reader<'a> {
     /// An error at the place that was read last, `back` bytes ago.
     #[cold]
     pub(super) fn wrong(&self, back: usize, what: &'static str) -> DecodeError {
-        let offset = self
-            .message
-            .len()
-            .saturating_sub(self.rest.len())
-            .saturating_sub(back);
-        DecodeError {
-            tag: self.message.first().copied(),
-            offset,
-            what,
-        }
+        let offset = self.message.len().saturating_sub(self.rest.len()).saturating_sub(back);
+        DecodeError { tag: self.message.first().copied(), offset, what }
     }
 
     #[inline]
@@ -160,11 +143,7 @@ impl<'a> Reader<'a> {
     /// That nothing is left.
     #[inline]
     pub(super) fn end(&self) -> Result<()> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.wrong(0, "goes on after its end"))
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(self.wrong(0, "goes on after its end")) }
     }
 }
 

@@ -18,10 +18,7 @@ const RECORDED: [&str; 4] = [
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    digits
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
 /// Messages with whether they stand inside a streamed chunk.
@@ -69,64 +66,31 @@ fn render_old(old: Old<'_>) -> String {
 fn render_relation(relation: &Relation<'_>) -> String {
     let columns = relation.columns().map(|column| {
         let key = if column.key { " key" } else { "" };
-        format!(
-            "{} {}/{}{key}",
-            column.name, column.type_oid, column.type_modifier
-        )
+        format!("{} {}/{}{key}", column.name, column.type_oid, column.type_modifier)
     });
     let columns = columns.collect::<Vec<_>>().join(", ");
     assert_eq!(relation.columns().count(), relation.column_count());
-    format!(
-        "{} {}.{} {:?} ({columns})",
-        relation.oid, relation.schema, relation.name, relation.identity
-    )
+    format!("{} {}.{} {:?} ({columns})", relation.oid, relation.schema, relation.name, relation.identity)
 }
 
 /// Compact text of a row, a relation or a list of tables; the rest as `Debug` prints it.
 fn render(message: &Message<'_>) -> String {
     let (xid, text) = match message {
         Message::Insert { xid, relation, new } => (*xid, format!("insert {relation} {}", render_tuple(*new))),
-        Message::Update {
-            xid,
-            relation,
-            old,
-            new,
-        } => {
+        Message::Update { xid, relation, old, new } => {
             let old = old.map_or_else(String::new, |old| render_old(old) + " ");
             (*xid, format!("update {relation} {old}{}", render_tuple(*new)))
         }
         Message::Delete { xid, relation, old } => (*xid, format!("delete {relation} {}", render_old(*old))),
         Message::Relation { xid, relation } => (*xid, format!("relation {}", render_relation(relation))),
-        Message::Type {
-            xid,
-            oid,
-            schema,
-            name,
-        } => (*xid, format!("type {oid} {schema}.{name}")),
-        Message::Truncate {
-            xid,
-            relations,
-            cascade,
-            restart_identity,
-        } => {
+        Message::Type { xid, oid, schema, name } => (*xid, format!("type {oid} {schema}.{name}")),
+        Message::Truncate { xid, relations, cascade, restart_identity } => {
             let oids: Vec<u32> = relations.oids().collect();
-            (
-                *xid,
-                format!("truncate {oids:?} cascade={cascade} restart={restart_identity}"),
-            )
+            (*xid, format!("truncate {oids:?} cascade={cascade} restart={restart_identity}"))
         }
-        Message::Message {
-            xid,
-            transactional,
-            lsn,
-            prefix,
-            content,
-        } => {
+        Message::Message { xid, transactional, lsn, prefix, content } => {
             let (prefix, content) = (render_bytes(prefix), render_bytes(content));
-            (
-                *xid,
-                format!("message {prefix} {content} transactional={transactional} @{lsn}"),
-            )
+            (*xid, format!("message {prefix} {content} transactional={transactional} @{lsn}"))
         }
         Message::Begin { .. }
         | Message::Commit(_)
@@ -162,11 +126,8 @@ fn decodes_what_real_servers_sent() {
 
 #[test]
 fn recordings_hold_every_message() {
-    let tags: std::collections::BTreeSet<char> = RECORDED
-        .iter()
-        .flat_map(|text| text.lines())
-        .map(|line| char::from(decode_tag(line)))
-        .collect();
+    let tags: std::collections::BTreeSet<char> =
+        RECORDED.iter().flat_map(|text| text.lines()).map(|line| char::from(decode_tag(line))).collect();
     assert_eq!(tags.iter().collect::<String>(), "ABCDEIKMOPRSTUYbcpr");
 }
 
@@ -197,16 +158,7 @@ fn every_prefix_is_an_error_and_no_corruption_panics() {
         // Long values make most offsets of a long message alike.
         for offset in (0..message.len()).filter(|&offset| offset < 200 || offset + 50 > message.len()) {
             let mut corrupt = message.clone();
-            for byte in [
-                0,
-                1,
-                0x7F,
-                0xFF,
-                message[offset] ^ 1,
-                message[offset] ^ 0x80,
-                b'n',
-                b't',
-            ] {
+            for byte in [0, 1, 0x7F, 0xFF, message[offset] ^ 1, message[offset] ^ 0x80, b'n', b't'] {
                 corrupt[offset] = byte;
                 decode_and_walk(&corrupt, in_stream);
                 decode_and_walk(&corrupt, !in_stream);
@@ -221,73 +173,32 @@ fn errors_name_tag_and_offset() {
         ("", "empty message: ends early"),
         ("7a00", "message 'z' at byte 0: unknown message"),
         ("49 00000001", "message 'I' at byte 5: ends early"),
-        (
-            "49 00000001 4f0000",
-            "message 'I' at byte 5: no new row where one must be",
-        ),
-        (
-            "49 00000001 4e0001 78",
-            "message 'I' at byte 8: unknown kind of value",
-        ),
-        (
-            "49 00000001 4e0001 7400000005ab",
-            "message 'I' at byte 13: ends early",
-        ),
-        (
-            "49 00000001 4e0001 74ffffffffab",
-            "message 'I' at byte 13: ends early",
-        ),
-        (
-            "55 00000001 4b0000 4b0000",
-            "message 'U' at byte 8: no new row where one must be",
-        ),
-        (
-            "44 00000001 4e0000",
-            "message 'D' at byte 5: no old row where one must be",
-        ),
+        ("49 00000001 4f0000", "message 'I' at byte 5: no new row where one must be"),
+        ("49 00000001 4e0001 78", "message 'I' at byte 8: unknown kind of value"),
+        ("49 00000001 4e0001 7400000005ab", "message 'I' at byte 13: ends early"),
+        ("49 00000001 4e0001 74ffffffffab", "message 'I' at byte 13: ends early"),
+        ("55 00000001 4b0000 4b0000", "message 'U' at byte 8: no new row where one must be"),
+        ("44 00000001 4e0000", "message 'D' at byte 5: no old row where one must be"),
         ("45 00", "message 'E' at byte 1: goes on after its end"),
-        (
-            "54 ffffffff 00",
-            "message 'T' at byte 1: more tables than a message can hold",
-        ),
+        ("54 ffffffff 00", "message 'T' at byte 1: more tables than a message can hold"),
         ("54 00000000 04", "message 'T' at byte 5: unknown truncate flags"),
         ("43 01", "message 'C' at byte 1: unknown flags"),
         ("53 00000001 02", "message 'S' at byte 5: unknown segment flag"),
-        (
-            "4f 0000000000000000 61",
-            "message 'O' at byte 9: text without its end",
-        ),
-        (
-            "4f 0000000000000000 61ff00",
-            "message 'O' at byte 9: name that is not UTF-8",
-        ),
-        (
-            "52 00000001 00 7400 78 0000",
-            "message 'R' at byte 8: unknown replica identity",
-        ),
-        (
-            "52 00000001 00 7400 64 0001 02",
-            "message 'R' at byte 11: unknown column flags",
-        ),
+        ("4f 0000000000000000 61", "message 'O' at byte 9: text without its end"),
+        ("4f 0000000000000000 61ff00", "message 'O' at byte 9: name that is not UTF-8"),
+        ("52 00000001 00 7400 78 0000", "message 'R' at byte 8: unknown replica identity"),
+        ("52 00000001 00 7400 64 0001 02", "message 'R' at byte 11: unknown column flags"),
         ("4d 02", "message 'M' at byte 1: unknown message flags"),
         ("41 00000001 00000001 00", "message 'A' at byte 9: ends early"),
     ] {
-        assert_eq!(
-            decode(&unhex(hex), false).unwrap_err().to_string(),
-            expected,
-            "{hex}"
-        );
+        assert_eq!(decode(&unhex(hex), false).unwrap_err().to_string(), expected, "{hex}");
     }
 }
 
 #[test]
 fn an_empty_schema_is_the_catalogue() {
     for (hex, in_stream, expected) in [
-        (
-            "52 00000001 00 7400 6e 0000",
-            false,
-            "relation 1 pg_catalog.t Nothing ()",
-        ),
+        ("52 00000001 00 7400 6e 0000", false, "relation 1 pg_catalog.t Nothing ()"),
         ("59 00000009 00000001 00 7400", true, "9: type 1 pg_catalog.t"),
     ] {
         assert_eq!(render(&decode(&unhex(hex), in_stream).unwrap()), expected);

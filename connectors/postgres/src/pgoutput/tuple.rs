@@ -45,10 +45,7 @@ impl<'a> Tuple<'a> {
     /// The values, in the order of the relation's columns.
     #[must_use]
     pub fn values(&self) -> TupleValues<'a> {
-        TupleValues {
-            rest: self.values,
-            left: self.columns,
-        }
+        TupleValues { rest: self.values, left: self.columns }
     }
 
     /// How many values there are.
@@ -96,21 +93,13 @@ impl<'a> Iterator for TupleValues<'a> {
         match kind {
             b'n' | b'u' => {
                 self.rest = rest;
-                Some(if kind == b'n' {
-                    TupleValue::Null
-                } else {
-                    TupleValue::Unchanged
-                })
+                Some(if kind == b'n' { TupleValue::Null } else { TupleValue::Unchanged })
             }
             0..=u8::MAX => {
                 let (len, rest) = rest.split_first_chunk::<4>()?;
                 let (value, rest) = rest.split_at_checked(u32::from_be_bytes(*len) as usize)?;
                 self.rest = rest;
-                Some(if kind == b't' {
-                    TupleValue::Text(value)
-                } else {
-                    TupleValue::Binary(value)
-                })
+                Some(if kind == b't' { TupleValue::Text(value) } else { TupleValue::Binary(value) })
             }
         }
     }
@@ -185,14 +174,7 @@ impl<'a> Relation<'a> {
             RelationColumn::read(reader)?;
         }
         let (columns, _) = start.split_at(start.len() - reader.rest().len());
-        Ok(Self {
-            oid,
-            schema,
-            name,
-            identity,
-            columns,
-            count,
-        })
+        Ok(Self { oid, schema, name, identity, columns, count })
     }
 
     /// The columns, in the order in which rows carry their values.
@@ -215,11 +197,6 @@ impl<'a> RelationColumn<'a> {
             1 => true,
             2.. => return Err(reader.wrong(1, "unknown column flags")),
         };
-        Ok(Self {
-            key,
-            name: reader.name()?,
-            type_oid: reader.u32()?,
-            type_modifier: reader.i32()?,
-        })
+        Ok(Self { key, name: reader.name()?, type_oid: reader.u32()?, type_modifier: reader.i32()? })
     }
 }
