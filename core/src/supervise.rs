@@ -22,22 +22,17 @@ pub async fn supervise<S: Source, K: Sink>(
     status: &Publisher,
 ) -> Result<()> {
     let mut retry = Retry::new();
-    loop {
+    while !stop.is_cancelled() {
         let before = status.borrow().position.clone();
         let outcome = match connect() {
             Ok((source, sink)) => pipeline::run(source, sink, options, stop, status).await,
             Err(error) => Err(error),
         };
-        let Err(failure) = outcome else {
-            status.send_modify(|status| status.phase = Phase::Stopped);
-            info!(pipeline = name, position = %status.borrow().position, "stopped");
-            return Ok(());
-        };
+        let Err(failure) = outcome else { break };
         if status.borrow().position != before {
             retry.reset();
         }
         match failure.kind() {
-            ErrorKind::Transient if stop.is_cancelled() => return Ok(()),
             ErrorKind::Transient => wait(name, &failure, &mut retry, stop, status).await,
             ErrorKind::Operator | ErrorKind::Data => {
                 status.send_modify(|status| {
@@ -49,8 +44,12 @@ pub async fn supervise<S: Source, K: Sink>(
             }
         }
     }
+    status.send_modify(|status| status.phase = Phase::Stopped);
+    info!(pipeline = name, position = %status.borrow().position, "stopped");
+    Ok(())
 }
 
+/// Until the next attempt, or until `stop`.
 async fn wait(name: &str, failure: &Error, retry: &mut Retry, stop: &CancellationToken, status: &Publisher) {
     let pause = retry.next_wait();
     status.send_modify(|status| {
