@@ -5,6 +5,7 @@ mod append;
 mod apply;
 pub mod chunk;
 pub mod database;
+pub mod digest;
 mod error;
 mod fold;
 mod inspect;
@@ -19,5 +20,6 @@ mod store;
 pub mod values;
 
 pub use database::{Appender, Connection, Database};
+pub use digest::{digest, dump};
 pub use inspect::{Stopped, check, position, stopped_tables};
 pub use sink::{Config, DuckDb};

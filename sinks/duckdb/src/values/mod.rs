@@ -12,7 +12,7 @@ pub mod render;
 
 pub use kind::ColumnType;
 pub use parse::{Fit, Parser};
-pub use render::render;
+pub use render::{RowText, render};
 
 #[cfg(test)]
 mod tests;

@@ -46,6 +46,39 @@ pub fn render(vector: &Vector<'_>, row: usize, out: &mut Vec<u8>) -> bool {
     true
 }
 
+/// One row as text, in memory that is used again for the next.
+#[derive(Debug, Default)]
+pub struct RowText {
+    bytes: Vec<u8>,
+    /// Where each value ends in `bytes`; `None` for NULL.
+    ends: Vec<Option<usize>>,
+}
+
+impl RowText {
+    /// Takes the values of a row.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn render(&mut self, columns: &[Vector<'_>], row: usize) {
+        self.bytes.clear();
+        self.ends.clear();
+        for column in columns {
+            let end = render(column, row, &mut self.bytes).then_some(self.bytes.len());
+            self.ends.push(end);
+        }
+    }
+
+    /// The values, in order; `None` for NULL.
+    pub fn values(&self) -> impl Iterator<Item = Option<&[u8]>> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let value = self.bytes.get(start..(*end)?);
+            start = end.unwrap_or(start);
+            value
+        })
+    }
+}
+
 fn render_list(vector: &Vector<'_>, row: usize, out: &mut Vec<u8>) {
     let (elements, range) = vector.list(row);
     let mut text = Vec::new();
