@@ -8,4 +8,5 @@
     reason = "a failure here is a failed test"
 )]
 
+mod connection;
 mod servers;
