@@ -471,3 +471,6 @@ unsafe fn text(message: *const c_char) -> String {
     // SAFETY: promised by the caller.
     unsafe { CStr::from_ptr(message) }.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,6 +102,11 @@ pub(crate) fn opening(message: &str) -> Error {
             "close the process that has the file open; while the daemon runs, read with `tailwater query`",
         );
     }
+    // Nothing but settings is input here.
+    if message.starts_with("Invalid Input Error") || message.starts_with("Parser Error") {
+        return Error::operator("TW-DUCK-012", message.lines().next().unwrap_or_default())
+            .remedy("correct it in [sink.duckdb]");
+    }
     prefixed(message, Values::Hidden)
 }
 
