@@ -46,6 +46,7 @@ async fn process(world: &Shared, seed: u64, options: &Options, stop: &Cancellati
     let connect = || {
         attempts += 1;
         assert!(attempts < 50, "it never gets anywhere");
+        assert!(!world.lock().broken, "the sink found something wrong: see above");
         if world.lock().killed {
             return Err(Error::operator("TW-TEST-002", "the process is gone"));
         }
@@ -67,6 +68,7 @@ async fn run_to_the_end(world: &Shared, seed: u64) {
 }
 
 fn assert_finished(world: &World) {
+    assert!(!world.broken, "the sink found something wrong: see above");
     assert!(world.done(), "{:?} of {}", world.position, world.log.len());
     assert_eq!(world.confirmed, (world.log.len() as u64, 0), "durable but not confirmed");
     assert_eq!(world.sinks_open, 0, "a sink was left open");

@@ -85,6 +85,8 @@ pub(crate) struct World {
     pub(crate) fault: Option<Fault>,
     pub(crate) fault_fired: bool,
     pub(crate) killed: bool,
+    /// An assertion failed in the sink's thread, where the loop takes a panic for a failure that may pass.
+    pub(crate) broken: bool,
     /// Counts processes; an operation of an earlier one has no effect.
     pub(crate) epoch: u64,
     /// The target: rows of the copy, rows of the log, and the position.
@@ -123,6 +125,7 @@ impl Shared {
             fault: None,
             fault_fired: false,
             killed: false,
+            broken: false,
             epoch: 0,
             copied: Vec::new(),
             rows: Vec::new(),
@@ -521,6 +524,7 @@ impl Drop for FakeSink {
     fn drop(&mut self) {
         // What a target does when its client has gone without a word.
         let mut world = self.world.lock();
+        world.broken |= std::thread::panicking();
         if self.open && world.epoch == self.epoch {
             world.sinks_open -= 1;
         }
