@@ -29,7 +29,9 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     let mut findings = check_path(&config.path);
     if findings.is_empty() && config.path.exists() {
         match read(config) {
-            Ok(connection) => findings.extend(check_owner(&connection, config).err().iter().map(Finding::from)),
+            Ok(connection) => {
+                findings.extend(check_owner(&connection, config).err().iter().map(Finding::from))
+            }
             // While the pipeline runs, the file is its own.
             Err(error) if error.code() == "TW-DUCK-002" => {}
             Err(error) => findings.push(Finding::from(&error)),
@@ -106,7 +108,8 @@ fn check_path(path: &Path) -> Vec<Finding> {
     };
     // DuckDB makes files beside its own: the log, and what does not fit into memory.
     let probe = folder.join(format!(".tailwater-check-{}", std::process::id()));
-    let made = OpenOptions::new().write(true).create_new(true).open(&probe).and_then(|_| fs::remove_file(&probe));
+    let made =
+        OpenOptions::new().write(true).create_new(true).open(&probe).and_then(|_| fs::remove_file(&probe));
     let cannot = |what: &Path, error: &std::io::Error| {
         Finding::error("TW-DUCK-001", format!("{} cannot be written: {error}", what.display()))
             .remedy("correct `path` in [sink.duckdb], or the rights on it")
@@ -119,8 +122,9 @@ fn check_table(table: &Table, findings: &mut Vec<Finding>) {
     let name = table.full_name();
     if same_name(&table.schema, state::SCHEMA) {
         let message = format!("{name} cannot be written: the schema tailwater is the sink's own");
-        findings
-            .push(Finding::error("TW-DUCK-028", message).remedy(format!("tables = [..., \"!{}.*\"]", table.schema)));
+        findings.push(
+            Finding::error("TW-DUCK-028", message).remedy(format!("tables = [..., \"!{}.*\"]", table.schema)),
+        );
     }
     if table.columns.is_empty() {
         let message = format!("{name} has no columns, which DuckDB cannot hold: it is stopped");
@@ -128,11 +132,15 @@ fn check_table(table: &Table, findings: &mut Vec<Finding>) {
     }
     for (column, target) in table.columns.iter().zip(column_names(table)) {
         if column.name != target {
-            let message = format!("{name}: DuckDB takes the name of {} for another one: it becomes {target}", column.name);
+            let message = format!(
+                "{name}: DuckDB takes the name of {} for another one: it becomes {target}",
+                column.name
+            );
             findings.push(Finding::warning("TW-DUCK-033", message));
         }
     }
-    let textual: Vec<String> = table.columns.iter().filter(|column| is_textual(column)).map(describe).collect();
+    let textual: Vec<String> =
+        table.columns.iter().filter(|column| is_textual(column)).map(describe).collect();
     if !textual.is_empty() {
         let message = format!("{name}: held as text, exactly as Postgres prints it: {}", textual.join(", "));
         findings.push(Finding::warning("TW-DUCK-034", message));

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use tailwater_core::error::Doing;
 use tailwater_core::{Error, Position, Result, Table};
 
-use crate::rows::Vector;
 use crate::database::Connection;
+use crate::rows::Vector;
 use crate::shape::{Held, literal, quote};
 use crate::values::ColumnType;
 
