@@ -1,12 +1,13 @@
 //! From a URL to a session: which host, which address, with or without TLS, in libpq's order. `Connection::open`
 //! calls it. The TLS handshake is in `tls`, the login in `auth`.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tailwater_core::error::Doing as _;
 use tailwater_core::{Error, ErrorKind, Result};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
 use crate::auth;
 use crate::connection::{Connection, Mode};
@@ -57,7 +58,7 @@ fn joined(mut failures: Vec<Error>) -> Error {
 async fn open_host(url: &Url, mode: Mode, host: &Host, target: TargetSession) -> Result<Connection> {
     let doing = || format!("connect to {host}");
     let mut failures = Vec::new();
-    for address in addresses(host).await.doing(doing)? {
+    for address in in_time(url, addresses(host)).await.doing(doing)? {
         match open_address(url, mode, host, &address).await {
             Ok(connection) => return require(connection, target).await.doing(doing),
             Err(error) if error.kind() != ErrorKind::Transient => return Err(error.doing(doing())),
@@ -80,6 +81,17 @@ async fn addresses(host: &Host) -> Result<Vec<Address>> {
             let found = tokio::net::lookup_host((name.as_str(), *port)).await;
             let found = found.map_err(|error| error::from_io(&error)).doing(|| "look up its name")?;
             Ok(found.map(Address::Tcp).collect())
+        }
+    }
+}
+
+/// Bounds one step by `connect_timeout`.
+async fn in_time<T>(url: &Url, step: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(url.connect_timeout, Box::pin(step)).await {
+        Ok(result) => result,
+        Err(_elapsed) => {
+            let seconds = url.connect_timeout.as_secs();
+            Err(Error::transient(error::UNREACHABLE, format!("no answer within {seconds} s")))
         }
     }
 }
@@ -107,16 +119,7 @@ async fn open_address(url: &Url, mode: Mode, host: &Host, address: &Address) -> 
         Address::Unix(_) => (Security::Plain, None),
         Address::Tcp(_) => ways(url.ssl_mode),
     };
-    let attempt = async |security| {
-        let opened = Box::pin(open_stream(url, mode, host, address, security));
-        match tokio::time::timeout(url.connect_timeout, opened).await {
-            Ok(result) => result,
-            Err(_elapsed) => {
-                let seconds = url.connect_timeout.as_secs();
-                Err(Error::transient(error::UNREACHABLE, format!("no answer within {seconds} s")))
-            }
-        }
-    };
+    let attempt = async |security| in_time(url, open_stream(url, mode, host, address, security)).await;
     let failure = match attempt(first).await {
         Ok(connection) => return Ok(connection),
         Err(failure) => failure,
@@ -148,8 +151,7 @@ async fn open_stream(
             Transport::Unix(UnixStream::connect(path).await.map_err(|error| error::from_io(&error))?)
         }
         Address::Tcp(address) => {
-            let stream = TcpStream::connect(address).await.map_err(|error| error::from_io(&error))?;
-            stream.set_nodelay(true).map_err(|error| error::from_io(&error))?;
+            let stream = open_tcp(*address).await.map_err(|error| error::from_io(&error))?;
             match (security, host) {
                 (Security::Tls, Host::Tcp { name, .. }) => tls::start(stream, url, name, true).await?,
                 (Security::TlsIfOffered, Host::Tcp { name, .. }) => {
@@ -163,6 +165,15 @@ async fn open_stream(
     auth::log_in(&mut connection, url, mode).await?;
     pin_later_settings(&mut connection).await?;
     Ok(connection)
+}
+
+async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A session that waits long for an answer learns in the end that its server is gone.
+    socket.set_keepalive(true)?;
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Limits that not every supported version knows cannot be part of the startup message.
@@ -219,5 +230,45 @@ mod tests {
             joined(vec![one(), two()]).to_string(),
             "connect to a:1: refused; connect to b:1: read-only [TW-PG-005]"
         );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_accepts_and_says_nothing_is_left_after_the_timeout() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://u@{}/d?connect_timeout=1", listener.local_addr().unwrap());
+        let error = open(&url.parse().unwrap(), Mode::Sql).await.unwrap_err();
+        assert_eq!((error.code(), error.kind()), (error::UNREACHABLE, ErrorKind::Transient));
+        assert!(error.to_string().contains("no answer within 1 s"), "{error}");
+    }
+
+    /// One answer to the request for TLS, and what comes of it.
+    async fn after(answer: &[u8]) -> String {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("postgres://u@{}/d?sslmode=require", listener.local_addr().unwrap()).parse().unwrap();
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 8];
+            stream.read_exact(&mut request).await.unwrap();
+            assert_eq!(request, [0, 0, 0, 8, 4, 210, 22, 47]);
+            stream.write_all(answer).await.unwrap();
+            stream
+        };
+        let (opened, _stream) = tokio::join!(open(&url, Mode::Sql), server);
+        opened.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn only_the_one_byte_of_postgres_answers_the_request_for_tls() {
+        for (answer, expected) in [
+            (&b"N"[..], "the server does not offer TLS [TW-PG-003]"),
+            // Injected before the handshake, it would otherwise be taken for something the server said inside it.
+            (b"SE\0\0\0\x09M!\0\0", "bytes in clear text follow the answer to the request for TLS [TW-PG-006]"),
+            (b"E\0\0\0\x05\0", "the server answers the request for TLS with an error [TW-PG-006]"),
+            (b"HTTP/1.1 400\r\n", "the answer to the request for TLS is not one of Postgres [TW-PG-006]"),
+        ] {
+            let error = after(answer).await;
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

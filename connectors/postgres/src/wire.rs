@@ -67,9 +67,7 @@ impl Inbox {
     /// `count` bytes were read into [`Inbox::room`].
     pub(crate) fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.bytes.len());
-        if self.end <= START_BYTES {
-            self.small_reads = self.small_reads.saturating_add(1);
-        }
+        self.small_reads = if self.end <= START_BYTES { self.small_reads.saturating_add(1) } else { 0 };
     }
 
     /// The tag and the place of the next complete frame, which counts as handed out; its bytes stay until the

@@ -357,3 +357,40 @@ async fn a_copy_hands_out_every_row_as_one_frame() {
     assert_eq!((count, longest), (5000, "5000\t\n".len() + 3_000_000));
     assert_eq!(connection.query("SELECT 1").await.unwrap(), [[Some("1".to_owned())]]);
 }
+
+#[tokio::test]
+async fn what_is_confirmed_last_reaches_the_server_although_data_is_still_coming() {
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    let name = &database.name;
+    client.run(&format!("CREATE TABLE t (n int); CREATE PUBLICATION {name} FOR TABLE t")).await;
+    client.run(&format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')")).await;
+    client.run("INSERT INTO t VALUES (1)").await;
+    let confirmed = client.value("SELECT pg_current_wal_lsn()").await;
+    let (high, low) = confirmed.split_once('/').unwrap();
+    let number = |text| u64::from_str_radix(text, 16).unwrap();
+    let lsn = number(high) << 32 | number(low);
+    client.run("INSERT INTO t SELECT n FROM generate_series(1, 100000) n").await;
+
+    let mut connection = Connection::open(&database.url().parse().unwrap(), Mode::Replication).await.unwrap();
+    let start =
+        format!("START_REPLICATION SLOT {name} LOGICAL 0/0 (proto_version '1', publication_names '{name}')");
+    connection.copy_both(&start).await.unwrap();
+    connection.fill().await.unwrap();
+    let mut status = vec![b'r'];
+    for position in [lsn, lsn, lsn, 0] {
+        status.extend_from_slice(&position.to_be_bytes());
+    }
+    status.push(0);
+    connection.send_copy_data(&status);
+    connection.finish().await.unwrap();
+
+    let sql = format!(
+        "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '{name}' AND NOT active"
+    );
+    wait_for("the slot is free", PATIENCE, async || {
+        Some(client.value(&sql).await).filter(|at| *at == confirmed)
+    })
+    .await;
+    client.run(&format!("SELECT pg_drop_replication_slot('{name}')")).await;
+}

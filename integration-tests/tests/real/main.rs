@@ -8,5 +8,7 @@
     reason = "a failure here is a failed test"
 )]
 
+mod catalogue;
 mod connection;
 mod servers;
+mod setup;
