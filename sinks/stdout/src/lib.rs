@@ -45,10 +45,7 @@ impl Config {
     /// The position in this file, everything else as by default.
     #[must_use]
     pub fn new(position: PathBuf) -> Self {
-        Self {
-            position,
-            format: Format::default(),
-        }
+        Self { position, format: Format::default() }
     }
 }
 
@@ -98,12 +95,7 @@ impl<W: Write + Send + 'static> Stdout<W> {
     /// A sink that writes to `writer`. Lines count as written when its `flush` returns.
     pub fn with_writer(config: Config, writer: W) -> Self {
         let encoder = Encoder::new(config.format);
-        Self {
-            writer,
-            encoder,
-            position_file: config.position,
-            lock: None,
-        }
+        Self { writer, encoder, position_file: config.position, lock: None }
     }
 
     fn hand_on(&mut self) -> Result<()> {
@@ -176,11 +168,7 @@ fn lock(position_file: &Path) -> Result<File> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
+        OpenOptions::new().create(true).truncate(false).write(true).open(&path)
     };
     let file = open().map_err(|error| error::not_writable(&path, &error))?;
     match file.try_lock() {
@@ -214,11 +202,7 @@ impl Write for StandardOutput {
 
     fn flush(&mut self) -> io::Result<()> {
         let file = self.file()?;
-        if file.metadata()?.is_file() {
-            file.sync_data()
-        } else {
-            Ok(())
-        }
+        if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
     }
 }
 

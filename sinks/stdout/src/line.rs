@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tailwater_core::json::{write_string, write_value};
-use tailwater_core::{Change, Event, Row, Table, Transaction, Type, Value};
+use tailwater_core::{Change, Event, Fill, Row, Table, Transaction, Type, Value};
 
 use crate::Format;
 
@@ -97,11 +97,7 @@ impl Encoder {
                 self.start("schema", table, event);
                 self.columns(table);
             }
-            Change::Message {
-                prefix,
-                content,
-                transactional: _,
-            } => self.message(prefix, content, event),
+            Change::Message { prefix, content, transactional: _ } => self.message(prefix, content, event),
         }
     }
 
@@ -168,11 +164,7 @@ impl Encoder {
 
     /// `{"type":"insert","source":"…","schema":"…","table":"…","ts_us":…,"xid":…,"position":"…","ordinal":3`
     fn start(&mut self, kind: &str, table: &Arc<Table>, event: &Event<'_>) {
-        if !self
-            .tables
-            .get(&table.id)
-            .is_some_and(|known| Arc::ptr_eq(&known.table, table))
-        {
+        if !self.tables.get(&table.id).is_some_and(|known| Arc::ptr_eq(&known.table, table)) {
             let text = TableText::new(self.format, &self.source, table);
             self.tables.insert(table.id, text);
         }
@@ -190,10 +182,7 @@ impl Encoder {
             Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => true,
             Change::Truncate { .. } | Change::Shape { .. } | Change::Drop { .. } => true,
         };
-        self.open_line = Some(OpenLine {
-            start: self.out.len(),
-            streamed,
-        });
+        self.open_line = Some(OpenLine { start: self.out.len(), streamed });
         self.out.push(b'{');
         key(&mut self.out, self.format, "type");
         self.out.push(b'"');
@@ -231,11 +220,8 @@ impl Encoder {
             key(out, format, "old");
             object(out, columns, old);
         }
-        let mut unsent = columns
-            .iter()
-            .zip(new.values())
-            .filter(|(_, value)| *value == Value::Unsent)
-            .peekable();
+        let mut unsent =
+            columns.iter().zip(new.values()).filter(|(_, value)| *value == Value::Unsent).peekable();
         if unsent.peek().is_some() {
             out.push(b',');
             key(out, format, "unsent");
@@ -249,22 +235,37 @@ impl Encoder {
         }
     }
 
+    /// `"id"` tells a table or a column that is renamed from one that is dropped and another that is added; `"fill"` is
+    /// what the rows from before the column hold in it, where that is not NULL.
     fn columns(&mut self, table: &Table) {
         let (out, format) = (&mut self.out, self.format);
+        out.push(b',');
+        key(out, format, "id");
+        number(out, table.id);
         out.push(b',');
         key(out, format, "columns");
         out.push(b'[');
         for (index, column) in table.columns.iter().enumerate() {
-            out.extend_from_slice(b"{\"name\":");
+            out.extend_from_slice(b"{\"id\":");
+            number(out, column.id);
+            out.extend_from_slice(b",\"name\":");
             write_string(out, column.name.as_bytes());
             out.extend_from_slice(b",\"type\":");
             write_string(out, column.source_type.as_bytes());
-            let in_key: &[u8] = if table.key.contains(&index) {
-                b",\"key\":true},"
-            } else {
-                b",\"key\":false},"
-            };
+            let in_key: &[u8] = if table.key.contains(&index) { b",\"key\":true" } else { b",\"key\":false" };
             out.extend_from_slice(in_key);
+            match &column.fill {
+                Fill::Null => {}
+                Fill::Constant(text) => {
+                    out.extend_from_slice(b",\"fill\":");
+                    write_value(out, &column.kind, text.as_bytes());
+                }
+                Fill::Unknown(why) => {
+                    out.extend_from_slice(b",\"fill_unknown\":");
+                    write_string(out, why.as_bytes());
+                }
+            }
+            out.extend_from_slice(b"},");
         }
         close(out, b']');
     }
@@ -293,16 +294,9 @@ impl TableText {
             let mut key = Vec::new();
             write_string(&mut key, column.name.as_bytes());
             key.push(b':');
-            ColumnText {
-                key,
-                kind: column.kind.clone(),
-            }
+            ColumnText { key, kind: column.kind.clone() }
         };
-        Self {
-            table: Arc::clone(table),
-            head,
-            columns: table.columns.iter().map(column).collect(),
-        }
+        Self { table: Arc::clone(table), head, columns: table.columns.iter().map(column).collect() }
     }
 }
 

@@ -46,22 +46,12 @@ struct Setup {
 
 impl Setup {
     fn new() -> Self {
-        let pipe = Pipe {
-            most: usize::MAX,
-            ..Pipe::default()
-        };
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            pipe,
-            format: Format::Json,
-        }
+        let pipe = Pipe { most: usize::MAX, ..Pipe::default() };
+        Self { folder: tempfile::tempdir().unwrap(), pipe, format: Format::Json }
     }
 
     fn config(&self) -> Config {
-        Config {
-            position: self.folder.path().join("state/shop.position"),
-            format: self.format,
-        }
+        Config { position: self.folder.path().join("state/shop.position"), format: self.format }
     }
 
     fn open(&self) -> (Stdout<Pipe>, Option<Position>) {
@@ -84,22 +74,11 @@ fn table() -> Arc<Table> {
         column(2, "say \"hi\"", Type::Text, "text"),
         column(3, "doc", Type::Json, "jsonb"),
     ];
-    Arc::new(Table {
-        id: 16384,
-        schema: "public".into(),
-        name: "t".into(),
-        columns,
-        key: vec![0],
-    })
+    Arc::new(Table { id: 16384, schema: "public".into(), name: "t".into(), columns, key: vec![0] })
 }
 
 fn position(stream: &str, event: u64) -> Position {
-    Position {
-        source: "postgres 7".into(),
-        stream: stream.into(),
-        event,
-        ..Position::default()
-    }
+    Position { source: "postgres 7".into(), stream: stream.into(), event, ..Position::default() }
 }
 
 fn batch(from: &Position, to: Position) -> Batch {
@@ -110,9 +89,7 @@ fn batch(from: &Position, to: Position) -> Batch {
 }
 
 fn insert(batch: &mut Batch, table: &Arc<Table>, id: &str) {
-    let row = batch
-        .add_row([Value::Text(id.as_bytes()), Value::Null, Value::Unsent])
-        .unwrap();
+    let row = batch.add_row([Value::Text(id.as_bytes()), Value::Null, Value::Unsent]).unwrap();
     batch.insert(table, row);
 }
 
@@ -121,31 +98,19 @@ fn everything() -> Batch {
     let (mut batch, table) = (batch(&Position::default(), position("0/30", 0)), table());
     batch.transaction(format_args!("0/10"), 1, 0, 0).unwrap();
     batch.copy_start(&table);
-    let row = [
-        Value::Text(b"1"),
-        Value::Text(b"a\nb"),
-        Value::Text(b"{\"a\": 1}"),
-    ];
+    let row = [Value::Text(b"1"), Value::Text(b"a\nb"), Value::Text(b"{\"a\": 1}")];
     let id = batch.add_row(row).unwrap();
     batch.copied(&table, id);
     batch.copy_end(&table);
-    batch
-        .transaction(format_args!("0/20"), 1_700_000_000_000_001, 7, 0)
-        .unwrap();
+    batch.transaction(format_args!("0/20"), 1_700_000_000_000_001, 7, 0).unwrap();
     batch.shape(&table);
     let id = batch.add_row(row).unwrap();
     batch.insert(&table, id);
-    let old = batch
-        .add_row([Value::Text(b"1"), Value::Unsent, Value::Unsent])
-        .unwrap();
-    let new = batch
-        .add_row([Value::Text(b"2"), Value::Null, Value::Unsent])
-        .unwrap();
+    let old = batch.add_row([Value::Text(b"1"), Value::Unsent, Value::Unsent]).unwrap();
+    let new = batch.add_row([Value::Text(b"2"), Value::Null, Value::Unsent]).unwrap();
     batch.update(&table, Some(old), new);
     batch.delete(&table, old);
-    batch
-        .transaction(format_args!("0/30"), 1_700_000_000_000_002, 8, 0)
-        .unwrap();
+    batch.transaction(format_args!("0/30"), 1_700_000_000_000_002, 8, 0).unwrap();
     batch.truncate(&table);
     batch.message(b"my", b"x\xff", true).unwrap();
     batch.drop_table(&table);
@@ -162,7 +127,7 @@ fn every_change_is_a_line() {
         {"type":"snapshot-start","source":"postgres 7","schema":"public","table":"t","ts_us":1,"xid":0,"position":"0/10","ordinal":0}
         {"type":"snapshot","source":"postgres 7","schema":"public","table":"t","ts_us":1,"xid":0,"position":"0/10","ordinal":0,"data":{"id":1,"say \"hi\"":"a\nb","doc":{"a":1}}}
         {"type":"snapshot-end","source":"postgres 7","schema":"public","table":"t","ts_us":1,"xid":0,"position":"0/10","ordinal":1}
-        {"type":"schema","source":"postgres 7","schema":"public","table":"t","ts_us":1700000000000001,"xid":7,"position":"0/20","ordinal":0,"columns":[{"name":"id","type":"integer","key":true},{"name":"say \"hi\"","type":"text","key":false},{"name":"doc","type":"jsonb","key":false}]}
+        {"type":"schema","source":"postgres 7","schema":"public","table":"t","ts_us":1700000000000001,"xid":7,"position":"0/20","ordinal":0,"id":16384,"columns":[{"id":1,"name":"id","type":"integer","key":true},{"id":2,"name":"say \"hi\"","type":"text","key":false},{"id":3,"name":"doc","type":"jsonb","key":false}]}
         {"type":"insert","source":"postgres 7","schema":"public","table":"t","ts_us":1700000000000001,"xid":7,"position":"0/20","ordinal":0,"data":{"id":1,"say \"hi\"":"a\nb","doc":{"a":1}}}
         {"type":"update","source":"postgres 7","schema":"public","table":"t","ts_us":1700000000000001,"xid":7,"position":"0/20","ordinal":1,"data":{"id":2,"say \"hi\"":null},"old":{"id":1},"unsent":["doc"]}
         {"type":"delete","source":"postgres 7","schema":"public","table":"t","ts_us":1700000000000001,"xid":7,"position":"0/20","ordinal":2,"data":{"id":1},"unsent":["say \"hi\"","doc"],"commit":true}
@@ -177,16 +142,13 @@ fn every_change_is_a_line() {
 
 #[test]
 fn rows_are_flat_in_format_row() {
-    let setup = Setup {
-        format: Format::Row,
-        ..Setup::new()
-    };
+    let setup = Setup { format: Format::Row, ..Setup::new() };
     setup.open().0.write(&everything()).unwrap();
     expect![[r#"
         {"_type":"snapshot-start","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1,"_xid":0,"_position":"0/10","_ordinal":0}
         {"_type":"snapshot","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1,"_xid":0,"_position":"0/10","_ordinal":0,"id":1,"say \"hi\"":"a\nb","doc":{"a":1}}
         {"_type":"snapshot-end","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1,"_xid":0,"_position":"0/10","_ordinal":1}
-        {"_type":"schema","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1700000000000001,"_xid":7,"_position":"0/20","_ordinal":0,"_columns":[{"name":"id","type":"integer","key":true},{"name":"say \"hi\"","type":"text","key":false},{"name":"doc","type":"jsonb","key":false}]}
+        {"_type":"schema","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1700000000000001,"_xid":7,"_position":"0/20","_ordinal":0,"_id":16384,"_columns":[{"id":1,"name":"id","type":"integer","key":true},{"id":2,"name":"say \"hi\"","type":"text","key":false},{"id":3,"name":"doc","type":"jsonb","key":false}]}
         {"_type":"insert","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1700000000000001,"_xid":7,"_position":"0/20","_ordinal":0,"id":1,"say \"hi\"":"a\nb","doc":{"a":1}}
         {"_type":"update","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1700000000000001,"_xid":7,"_position":"0/20","_ordinal":1,"id":2,"say \"hi\"":null,"_old":{"id":1},"_unsent":["doc"]}
         {"_type":"delete","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1700000000000001,"_xid":7,"_position":"0/20","_ordinal":2,"id":1,"_unsent":["say \"hi\"","doc"],"_commit":true}
@@ -206,10 +168,7 @@ fn a_row_without_any_value_is_valid_json_too() {
     let nothing = batch.add_row([Value::Unsent; 3]).unwrap();
     batch.update(&table, Some(nothing), nothing);
     for format in [Format::Json, Format::Row] {
-        let setup = Setup {
-            format,
-            ..Setup::new()
-        };
+        let setup = Setup { format, ..Setup::new() };
         setup.open().0.write(&batch).unwrap();
         serde_json::from_str::<serde_json::Value>(&setup.pipe.text()).unwrap();
     }
@@ -224,20 +183,13 @@ fn the_position_is_saved_at_boundaries_only_and_the_last_line_says_commit() {
     insert(&mut half, &table, "1");
     insert(&mut half, &table, "2");
     sink.write(&half).unwrap();
-    assert_eq!(
-        setup.pipe.text().lines().count(),
-        1,
-        "the second may be the last of its transaction"
-    );
+    assert_eq!(setup.pipe.text().lines().count(), 1, "the second may be the last of its transaction");
     assert_eq!(super::position(&setup.config()).unwrap(), None);
 
     let rest = batch(&half.to, position("0/20", 0));
     sink.write(&rest).unwrap();
     let text = setup.pipe.text();
-    let commits: Vec<_> = text
-        .lines()
-        .map(|line| line.ends_with(",\"commit\":true}"))
-        .collect();
+    let commits: Vec<_> = text.lines().map(|line| line.ends_with(",\"commit\":true}")).collect();
     assert_eq!(commits, [false, true]);
     sink.close().unwrap();
     assert_eq!(setup.open().1, Some(position("0/20", 0)));
@@ -268,19 +220,8 @@ fn a_half_transaction_is_written_again_with_the_same_ids() {
 fn partial_and_interrupted_writes_lose_nothing() {
     let whole = Setup::new();
     whole.open().0.write(&everything()).unwrap();
-    let pieces = Setup {
-        pipe: Pipe {
-            most: 7,
-            ..Pipe::default()
-        },
-        ..Setup::new()
-    };
-    pieces
-        .pipe
-        .failures
-        .lock()
-        .unwrap()
-        .extend([io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock]);
+    let pieces = Setup { pipe: Pipe { most: 7, ..Pipe::default() }, ..Setup::new() };
+    pieces.pipe.failures.lock().unwrap().extend([io::ErrorKind::Interrupted, io::ErrorKind::WouldBlock]);
     pieces.open().0.write(&everything()).unwrap();
     assert_eq!(whole.pipe.text(), pieces.pipe.text());
 }
@@ -288,32 +229,18 @@ fn partial_and_interrupted_writes_lose_nothing() {
 #[test]
 fn a_reader_that_has_gone_needs_a_person_and_nothing_is_lost() {
     let setup = Setup::new();
-    setup
-        .pipe
-        .failures
-        .lock()
-        .unwrap()
-        .push_back(io::ErrorKind::BrokenPipe);
+    setup.pipe.failures.lock().unwrap().push_back(io::ErrorKind::BrokenPipe);
     let (mut sink, _) = setup.open();
     let error = sink.write(&everything()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-OUT-001"));
     sink.close().unwrap();
-    assert_eq!(
-        setup.open().1,
-        None,
-        "the position must not move past lines that nobody read"
-    );
+    assert_eq!(setup.open().1, None, "the position must not move past lines that nobody read");
 }
 
 #[test]
 fn a_full_disk_is_tried_again() {
     let setup = Setup::new();
-    setup
-        .pipe
-        .failures
-        .lock()
-        .unwrap()
-        .push_back(io::ErrorKind::StorageFull);
+    setup.pipe.failures.lock().unwrap().push_back(io::ErrorKind::StorageFull);
     let error = setup.open().0.write(&everything()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Transient, "TW-OUT-002"));
 }
@@ -331,13 +258,8 @@ fn no_two_processes_share_a_position_file() {
 #[test]
 fn a_folder_that_cannot_be_written_is_named_before_any_line() {
     let setup = Setup::new();
-    let config = Config {
-        position: "/proc/nowhere/shop.position".into(),
-        ..setup.config()
-    };
-    let error = Stdout::with_writer(config, setup.pipe.clone())
-        .open()
-        .unwrap_err();
+    let config = Config { position: "/proc/nowhere/shop.position".into(), ..setup.config() };
+    let error = Stdout::with_writer(config, setup.pipe.clone()).open().unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-OUT-004"));
 }
 
@@ -352,11 +274,7 @@ fn a_large_batch_goes_out_in_bounded_pieces() {
     }
     sink.write(&large).unwrap();
     assert_eq!(setup.pipe.text().lines().count(), 20_000);
-    assert!(
-        sink.encoder.buffer_bytes() <= 2 * BUFFER_BYTES,
-        "{}",
-        sink.encoder.buffer_bytes()
-    );
+    assert!(sink.encoder.buffer_bytes() <= 2 * BUFFER_BYTES, "{}", sink.encoder.buffer_bytes());
 }
 
 #[test]
@@ -371,8 +289,5 @@ fn a_changed_shape_of_a_table_is_used_at_once() {
     setup.open().0.write(&batch).unwrap();
     let text = setup.pipe.text();
     let lines: Vec<_> = text.lines().collect();
-    assert!(
-        lines[0].contains("\"say \\\"hi\\\"\":null") && lines[1].contains("\"renamed\":null"),
-        "{text}"
-    );
+    assert!(lines[0].contains("\"say \\\"hi\\\"\":null") && lines[1].contains("\"renamed\":null"), "{text}");
 }
