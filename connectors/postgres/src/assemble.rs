@@ -271,7 +271,12 @@ impl Assembler {
 
 fn name(open: &mut Open, first_ordinal: u64, batch: &mut Batch) -> Result<()> {
     open.named = true;
-    batch.transaction(format_args!("{}", open.commit), open.commit_time_us, u64::from(open.xid), first_ordinal)
+    batch.transaction(
+        format_args!("{}", open.commit),
+        open.commit_time_us,
+        u64::from(open.xid),
+        first_ordinal,
+    )
 }
 
 /// The values of a new row. What was not sent is taken from the whole old row where there is one.
@@ -334,6 +339,7 @@ fn out_of_place(what: &str) -> Error {
 }
 
 #[cfg(test)]
+#[allow(clippy::wildcard_enum_match_arm, reason = "a rendering for tests")]
 mod tests {
     use tailwater_core::{Change, Column, Fill, Position, Type};
 

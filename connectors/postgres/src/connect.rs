@@ -245,7 +245,8 @@ mod tests {
     async fn after(answer: &[u8]) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("postgres://u@{}/d?sslmode=require", listener.local_addr().unwrap()).parse().unwrap();
+        let url =
+            format!("postgres://u@{}/d?sslmode=require", listener.local_addr().unwrap()).parse().unwrap();
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = [0; 8];
@@ -263,7 +264,10 @@ mod tests {
         for (answer, expected) in [
             (&b"N"[..], "the server does not offer TLS [TW-PG-003]"),
             // Injected before the handshake, it would otherwise be taken for something the server said inside it.
-            (b"SE\0\0\0\x09M!\0\0", "bytes in clear text follow the answer to the request for TLS [TW-PG-006]"),
+            (
+                b"SE\0\0\0\x09M!\0\0",
+                "bytes in clear text follow the answer to the request for TLS [TW-PG-006]",
+            ),
             (b"E\0\0\0\x05\0", "the server answers the request for TLS with an error [TW-PG-006]"),
             (b"HTTP/1.1 400\r\n", "the answer to the request for TLS is not one of Postgres [TW-PG-006]"),
         ] {

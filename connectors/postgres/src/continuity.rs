@@ -60,7 +60,8 @@ pub(crate) struct Server {
 /// # Errors
 /// Those of the connection.
 pub(crate) async fn identify(connection: &mut Connection) -> Result<Server> {
-    let rows = connection.query("IDENTIFY_SYSTEM").await.map_err(|error| error.doing("identify the server"))?;
+    let rows =
+        connection.query("IDENTIFY_SYSTEM").await.map_err(|error| error.doing("identify the server"))?;
     let field = |index: usize| rows.first().and_then(|row| row.get(index)).cloned().flatten();
     match (field(0), field(1).map(|text| text.parse()), field(2).map(|text| lsn(&text)), field(3)) {
         (Some(system), Some(Ok(timeline)), Some(Ok(head)), Some(database)) => {
@@ -137,14 +138,20 @@ pub(crate) async fn prove(
     if reached > server.head {
         return Err(Error::operator(
             "TW-PG-063",
-            format!("the target is at {reached}, ahead of the server's {}: the server was set back", server.head),
+            format!(
+                "the target is at {reached}, ahead of the server's {}: the server was set back",
+                server.head
+            ),
         )
         .remedy(start_over(config)));
     }
     let Some(slot) = slot(connection, &config.slot).await? else {
         return Err(Error::operator(
             "TW-PG-064",
-            format!("slot {} does not exist; changes after {reached} may be gone from the server", config.slot),
+            format!(
+                "slot {} does not exist; changes after {reached} may be gone from the server",
+                config.slot
+            ),
         )
         .remedy(start_over(config)));
     };
@@ -165,7 +172,9 @@ fn same_database(held: &Identity, found: &Identity) -> Result<()> {
         return Ok(());
     }
     Err(Error::operator("TW-PG-062", format!("the target follows {held}, but the url leads to {found}"))
-        .remedy("point [source.postgres] url at the server the target was copied from, or use an empty target"))
+        .remedy(
+            "point [source.postgres] url at the server the target was copied from, or use an empty target",
+        ))
 }
 
 fn prove_slot(config: &Config, held: &Identity, slot: &Slot, reached: Lsn) -> Result<()> {
@@ -178,15 +187,21 @@ fn prove_slot(config: &Config, held: &Identity, slot: &Slot, reached: Lsn) -> Re
         .remedy("set another name: [source.postgres] slot = \"…\""));
     }
     if slot.two_phase {
-        return Err(Error::operator("TW-PG-066", format!("slot {name} decodes prepared transactions (two_phase)"))
-            .remedy("set another name: [source.postgres] slot = \"…\", or recreate the slot without two_phase"));
+        return Err(Error::operator(
+            "TW-PG-066",
+            format!("slot {name} decodes prepared transactions (two_phase)"),
+        )
+        .remedy("set another name: [source.postgres] slot = \"…\", or recreate the slot without two_phase"));
     }
     if slot.wal_status.starts_with("lost") {
         return Err(Error::operator(
             "TW-PG-067",
             format!("slot {name} is {}: the server has removed changes after {reached}", slot.wal_status),
         )
-        .remedy(format!("{}; raise max_slot_wal_keep_size so that it does not happen again", start_over(config))));
+        .remedy(format!(
+            "{}; raise max_slot_wal_keep_size so that it does not happen again",
+            start_over(config)
+        )));
     }
     if slot.confirmed > reached {
         return Err(Error::operator(
@@ -216,7 +231,8 @@ async fn follow_timeline(connection: &mut Connection, ours: u32, theirs: u32, re
         return diverged(format!("the server is on timeline {theirs}, the target's position on {ours}"));
     }
     let rows = connection.query(&format!("TIMELINE_HISTORY {theirs}")).await?;
-    let history = rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten().unwrap_or_default();
+    let history =
+        rows.into_iter().next().and_then(|row| row.into_iter().nth(1)).flatten().unwrap_or_default();
     match switch_point(&history, ours)? {
         Some(switch) if reached <= switch => Ok(()),
         Some(switch) => diverged(format!(
@@ -245,7 +261,8 @@ mod tests {
 
     #[test]
     fn identity_survives_odd_database_names() {
-        let identity = Identity { system: "7".into(), timeline: 3, database: "a timeline 9 database b".into() };
+        let identity =
+            Identity { system: "7".into(), timeline: 3, database: "a timeline 9 database b".into() };
         assert_eq!(identity.to_string().parse::<Identity>().unwrap(), identity);
         assert_eq!("mysql 1".parse::<Identity>().unwrap_err().code(), "TW-PG-060");
     }

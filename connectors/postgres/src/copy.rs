@@ -71,8 +71,11 @@ struct Range {
 pub(crate) async fn announce(connection: &mut Connection, config: &Config, source: &str) -> Result<Position> {
     let published = catalog::published(connection, config).await.doing(|| "list the tables to copy")?;
     if published.is_empty() {
-        return Err(Error::operator("TW-PG-070", "no published table matches `tables`: there is nothing to copy")
-            .remedy("correct [source.postgres] tables, or add the tables to the publication"));
+        return Err(Error::operator(
+            "TW-PG-070",
+            "no published table matches `tables`: there is nothing to copy",
+        )
+        .remedy("correct [source.postgres] tables, or add the tables to the publication"));
     }
     let copies = published.iter().map(|one| (one.table.full_name(), progress(one))).collect();
     Ok(Position { source: source.to_owned(), stream: String::new(), event: 0, copies })
@@ -87,20 +90,28 @@ fn progress(published: &Published) -> CopyProgress {
 ///
 /// # Errors
 /// Those of the server; whatever was created is dropped by the next attempt.
-pub(crate) async fn begin(mut connection: Connection, config: Arc<Config>, source: String) -> Result<Copying> {
+pub(crate) async fn begin(
+    mut connection: Connection,
+    config: Arc<Config>,
+    source: String,
+) -> Result<Copying> {
     let slot = &config.slot;
     if continuity::slot_exists(&mut connection, slot).await? {
         info!(slot, "drop the slot of an interrupted copy");
         connection.query(&format!("DROP_REPLICATION_SLOT {} WAIT", quote::identifier(slot))).await?;
     }
-    let (consistent, snapshot) = create_slot(&mut connection, slot).await.doing(|| format!("create slot {slot}"))?;
+    let (consistent, snapshot) =
+        create_slot(&mut connection, slot).await.doing(|| format!("create slot {slot}"))?;
     info!(slot, position = %consistent, "created the slot; the copy begins");
     let mut guard = session(&config, &snapshot).await?;
     let published = catalog::published(&mut guard, &config).await.doing(|| "list the tables to copy")?;
     lock(&mut guard, &published).await.doing(|| "lock the tables against rewriting")?;
 
-    let ranges: Vec<Range> =
-        published.iter().enumerate().flat_map(|(index, one)| ranges(index, one, config.copy_range_bytes)).collect();
+    let ranges: Vec<Range> = published
+        .iter()
+        .enumerate()
+        .flat_map(|(index, one)| ranges(index, one, config.copy_range_bytes))
+        .collect();
     let tables = published.iter().enumerate().map(|(index, one)| Copied {
         table: Arc::clone(&one.table),
         progress: progress(one),
@@ -135,7 +146,8 @@ pub(crate) async fn begin(mut connection: Connection, config: Arc<Config>, sourc
 }
 
 async fn create_slot(connection: &mut Connection, slot: &str) -> Result<(Lsn, String)> {
-    let options = if connection.server_version() >= 150_000 { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
+    let options =
+        if connection.server_version() >= 150_000 { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
     let sql = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {options}", quote::identifier(slot));
     let rows = connection.query(&sql).await?;
     let field = |index: usize| rows.first().and_then(|row| row.get(index)).cloned().flatten();
@@ -158,8 +170,10 @@ async fn session(config: &Config, snapshot: &str) -> Result<Connection> {
 
 /// Locks every heap and proves that none was rewritten between snapshot and lock: rewritten rows are invisible to us.
 async fn lock(guard: &mut Connection, published: &[Published]) -> Result<()> {
-    let heaps: Vec<&str> = published.iter().flat_map(|one| &one.heaps).map(|heap| heap.sql_name.as_str()).collect();
-    let oids: Vec<String> = published.iter().flat_map(|one| &one.heaps).map(|heap| heap.oid.to_string()).collect();
+    let heaps: Vec<&str> =
+        published.iter().flat_map(|one| &one.heaps).map(|heap| heap.sql_name.as_str()).collect();
+    let oids: Vec<String> =
+        published.iter().flat_map(|one| &one.heaps).map(|heap| heap.oid.to_string()).collect();
     if heaps.is_empty() {
         return Ok(());
     }
@@ -171,14 +185,17 @@ async fn lock(guard: &mut Connection, published: &[Published]) -> Result<()> {
     );
     match guard.query(&sql).await?.into_iter().flatten().flatten().next() {
         None => Ok(()),
-        Some(name) => Err(Error::transient("TW-PG-071", format!("{name} was rewritten while the copy began"))),
+        Some(name) => {
+            Err(Error::transient("TW-PG-071", format!("{name} was rewritten while the copy began")))
+        }
     }
 }
 
 /// Cuts a table into ranges of pages. The last one of each heap is open: it may have grown.
 fn ranges(index: usize, published: &Published, range_bytes: u64) -> Vec<Range> {
     let pages_max = (range_bytes / 8192).max(1);
-    let columns: Vec<String> = published.table.columns.iter().map(|column| quote::identifier(&column.name)).collect();
+    let columns: Vec<String> =
+        published.table.columns.iter().map(|column| quote::identifier(&column.name)).collect();
     let columns = columns.join(", ");
     let mut ranges = Vec::new();
     for heap in &published.heaps {
@@ -377,7 +394,9 @@ impl Copying {
 }
 
 fn session_ended(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
-    ended.unwrap_or_else(|error| Err(Error::transient("TW-PG-073", format!("a copy session broke down: {error}"))))
+    ended.unwrap_or_else(|error| {
+        Err(Error::transient("TW-PG-073", format!("a copy session broke down: {error}")))
+    })
 }
 
 fn now_us() -> i64 {

@@ -8,7 +8,8 @@
 //! 2. by its name in the previous shape: the column was renamed or dropped since;
 //! 3. by its place: when there are as many unknown columns between two found ones as there are free attnums.
 //!
-//! The outcome must rise from column to column. Whatever is left open is an error, never a guess.
+//! The outcome must rise from column to column; where it does not, names whose type differs are looked for by place
+//! instead. Whatever is left open is an error, never a guess.
 
 use std::collections::BTreeSet;
 
@@ -134,9 +135,20 @@ fn fill(row: &TableRow, column: &ColumnRow) -> Fill {
 }
 
 fn find(described: &[RelationColumn<'_>], row: &TableRow, previous: Option<&Table>) -> Result<Vec<u32>> {
-    let mut found: Vec<Option<u32>> = described.iter().map(|column| by_name(column, row, previous)).collect();
-    let order = |found: &[Option<u32>]| found.iter().flatten().is_sorted_by(|a, b| a < b);
-    if !order(&found) {
+    let named: Vec<Option<Named>> = described.iter().map(|column| by_name(column, row, previous)).collect();
+    let all = named.iter().map(|named| named.as_ref().map(|named| named.id)).collect();
+    complete(all, row).or_else(|error| {
+        // A column of the same name and another type may be another column: then places alone must tell.
+        let alike =
+            named.iter().map(|named| named.as_ref().filter(|named| named.same_type).map(|named| named.id));
+        complete(alike.collect(), row).or(Err(error))
+    })
+}
+
+/// Gives every column its attnum, where those that are found leave no choice.
+fn complete(mut found: Vec<Option<u32>>, row: &TableRow) -> Result<Vec<u32>> {
+    let rises = |found: &[Option<u32>]| found.iter().flatten().is_sorted_by(|a, b| a < b);
+    if !rises(&found) {
         return Err(ambiguous("columns that changed their names cannot be told apart"));
     }
     if row.columns.is_empty() {
@@ -145,25 +157,35 @@ fn find(described: &[RelationColumn<'_>], row: &TableRow, previous: Option<&Tabl
         fill_gaps(&mut found, row)?;
     }
     let ids: Vec<u32> = found.iter().flatten().copied().collect();
-    if ids.len() != described.len() || !order(&found) {
-        return Err(ambiguous("columns cannot be told apart"));
+    if ids.len() == found.len() && rises(&found) {
+        Ok(ids)
+    } else {
+        Err(ambiguous("columns cannot be told apart"))
     }
-    Ok(ids)
 }
 
-fn by_name(column: &RelationColumn<'_>, row: &TableRow, previous: Option<&Table>) -> Option<u32> {
+/// A column that has the name looked for.
+struct Named {
+    id: u32,
+    /// It has the type looked for too.
+    same_type: bool,
+}
+
+fn by_name(column: &RelationColumn<'_>, row: &TableRow, previous: Option<&Table>) -> Option<Named> {
     let (oid, modifier) = (column.type_oid, column.type_modifier);
-    let now = row.columns.iter().find(|now| now.name.as_deref() == Some(column.name));
+    let now = row
+        .columns
+        .iter()
+        .find(|now| now.name.as_deref() == Some(column.name))
+        .map(|now| Named { id: now.number, same_type: (now.type_oid, now.modifier) == (oid, modifier) });
     let before = previous.and_then(|table| table.columns.iter().find(|before| before.name == column.name));
+    let before = before.map(|before| Named {
+        id: before.id,
+        same_type: before.source_type == row.types.source_type(oid, modifier),
+    });
     match (now, before) {
-        (Some(now), Some(before)) if now.number != before.id => {
-            let same_now = (now.type_oid, now.modifier) == (oid, modifier);
-            let same_before = before.source_type == row.types.source_type(oid, modifier);
-            Some(if same_before && !same_now { before.id } else { now.number })
-        }
-        (Some(now), _) => Some(now.number),
-        (None, Some(before)) => Some(before.id),
-        (None, None) => None,
+        (Some(now), Some(before)) => Some(if before.same_type && !now.same_type { before } else { now }),
+        (now, before) => now.or(before),
     }
 }
 
@@ -362,6 +384,9 @@ mod tests {
         check("id int4, x int4", "id int4, -, x text", Some("1 id int4, 2 x int4"), "1 2");
         check("id int4, x text", "id int4, -, x text", Some("1 id int4, 2 x int4"), "1 3");
         check("id int4, x int4", "id int4, -, x int4", Some("1 id int4, 2 x int4"), "1 3");
+        check("id int4, x int4, y int4", "id int4, -, y int4, x text", None, "1 2 3");
+        // Retyped since.
+        check("id int4, x int4, y int4", "id int4, x text, y int4", None, "1 2 3");
         // The table is gone.
         check("id int4, x int4", "", None, "1 2");
         check("id int4, x int4", "", Some("1 id int4, 3 x int4"), "1 3");

@@ -21,7 +21,11 @@ type Step = Pin<Box<dyn Future<Output = Result<State>> + Send>>;
 enum State {
     Closed,
     /// The sink is told which tables will be copied; only when that is durable is the slot created.
-    Announcing { connection: Box<Connection>, position: Position, sent: bool },
+    Announcing {
+        connection: Box<Connection>,
+        position: Position,
+        sent: bool,
+    },
     /// On the way from one state to the next.
     Changing(Step),
     Copying(Box<Copying>),
@@ -78,14 +82,16 @@ impl PostgresSource {
 
 impl Source for PostgresSource {
     async fn open(&mut self, from: Option<Position>) -> Result<Position> {
-        let mut connection = Connection::open(&self.config.url, Mode::Replication).await.doing(|| "connect")?;
+        let mut connection =
+            Connection::open(&self.config.url, Mode::Replication).await.doing(|| "connect")?;
         setup::supported(connection.server_version())?;
         let server = continuity::identify(&mut connection).await?;
         let start = match from {
             None => {
                 setup::ensure_publication(&mut connection, &self.config).await?;
                 setup::ensure_no_slot(&mut connection, &self.config).await?;
-                let position = copy::announce(&mut connection, &self.config, &server.identity.to_string()).await?;
+                let position =
+                    copy::announce(&mut connection, &self.config, &server.identity.to_string()).await?;
                 self.state = State::Announcing { connection: Box::new(connection), position, sent: false };
                 Position::default()
             }
@@ -107,38 +113,33 @@ impl Source for PostgresSource {
     }
 
     async fn read(&mut self, batch: &mut Batch) -> Result<()> {
-        loop {
-            match &mut self.state {
-                State::Closed => return Err(not_open()),
-                State::Announcing { position, sent, .. } => {
-                    if *sent {
-                        // Until the sink has stored it; the loop drops this future then.
-                        std::future::pending::<()>().await;
-                    }
-                    *sent = true;
-                    batch.to.clone_from(position);
-                    batch.sealed = true;
-                    return Ok(());
+        match &mut self.state {
+            State::Closed => Err(not_open()),
+            State::Announcing { position, sent, .. } => {
+                if *sent {
+                    // Until the sink has stored it; the loop drops this future then.
+                    std::future::pending::<()>().await;
                 }
-                State::Changing(step) => {
-                    let next = step.as_mut().await;
-                    self.state = State::Closed;
-                    self.state = next?;
-                    self.tell_stream()?;
-                    // Even with nothing to add: the loop may only wait to be told that all is read.
-                    return Ok(());
-                }
-                State::Copying(copying) => {
-                    if !copying.read(batch).await? {
-                        return Ok(());
-                    }
-                    if let State::Copying(copying) = std::mem::replace(&mut self.state, State::Closed) {
-                        self.after_copy(*copying, batch.to.clone())?;
-                    }
-                    return Ok(());
-                }
-                State::Streaming(stream) => return stream.read(batch).await,
+                *sent = true;
+                batch.to.clone_from(position);
+                batch.sealed = true;
+                Ok(())
             }
+            State::Changing(step) => {
+                let next = step.as_mut().await;
+                self.state = State::Closed;
+                self.state = next?;
+                // Even with nothing to add it returns: the loop may only wait to be told that all is read.
+                self.tell_stream()
+            }
+            State::Copying(copying) => {
+                let whole = copying.read(batch).await?;
+                if whole && let State::Copying(copying) = std::mem::replace(&mut self.state, State::Closed) {
+                    self.after_copy(*copying, batch.to.clone())?;
+                }
+                Ok(())
+            }
+            State::Streaming(stream) => stream.read(batch).await,
         }
     }
 

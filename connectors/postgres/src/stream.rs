@@ -18,8 +18,8 @@ use crate::catalog::TableRow;
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity::{self, Identity};
-use crate::lsn::Lsn;
 use crate::envelope::{Replication, Status, decode_copy_data, status_update};
+use crate::lsn::Lsn;
 use crate::pgoutput::{self, Message};
 use crate::quote;
 use crate::shapes;
@@ -61,6 +61,8 @@ pub(crate) struct Stream {
     status_sent: Instant,
     /// The server waits for an answer.
     asked: bool,
+    /// Where the last batch was said to end: covered, and events after it.
+    marked: (Lsn, u64),
     moved: Instant,
 }
 
@@ -87,9 +89,11 @@ impl Stream {
         let timeout_ms: u64 = timeout.and_then(|text| text.parse().ok()).unwrap_or(0);
         let status_interval = match timeout_ms {
             0 => Duration::from_secs(10),
-            _ => Duration::from_millis(timeout_ms / 3).clamp(Duration::from_millis(20), Duration::from_secs(10)),
+            _ => Duration::from_millis(timeout_ms / 3)
+                .clamp(Duration::from_millis(20), Duration::from_secs(10)),
         };
-        let catalogue = Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
+        let catalogue =
+            Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
         let publication = quote::literal(&quote::identifier(&config.publication));
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {publication}, messages 'true')",
@@ -112,6 +116,7 @@ impl Stream {
             status_due: now,
             status_sent: now.checked_sub(CONFIRM_INTERVAL).unwrap_or(now),
             asked: false,
+            marked: (from, start.position.event),
             moved: now.checked_sub(Duration::from_secs(3600)).unwrap_or(now),
         })
     }
@@ -122,9 +127,10 @@ impl Stream {
             if self.described.is_some() {
                 self.look_up(batch).await?;
             }
+            let events = batch.len();
             self.decode(batch)?;
-            self.mark(batch);
-            if !batch.is_empty() && self.described.is_none() {
+            let moved = self.mark(batch);
+            if self.described.is_none() && (moved || batch.len() > events) {
                 return Ok(());
             }
             if self.described.is_none() {
@@ -155,7 +161,10 @@ impl Stream {
                 }
                 tag => {
                     let tag = char::from(tag);
-                    return Err(Error::data("TW-PG-045", format!("unexpected message {tag:?} in the stream")));
+                    return Err(Error::data(
+                        "TW-PG-045",
+                        format!("unexpected message {tag:?} in the stream"),
+                    ));
                 }
             };
             let message = pgoutput::decode(payload, false)?;
@@ -169,24 +178,26 @@ impl Stream {
         Ok(())
     }
 
-    /// Sets where the batch ends. Without events the position moves only now and then, and once when caught up.
-    fn mark(&mut self, batch: &mut Batch) {
-        let covered = self.assembler.covered();
-        let catching_up = batch.to.stream.parse::<Lsn>().is_ok_and(|to| to < self.head) && covered >= self.head;
+    /// Sets where the batch ends; whether that moved. Without events the position moves only now and then, and once
+    /// when caught up.
+    fn mark(&mut self, batch: &mut Batch) -> bool {
+        let (covered, event) = (self.assembler.covered(), self.assembler.event());
+        if (covered, event) == self.marked {
+            return false;
+        }
+        let catching_up = self.marked.0 < self.head && covered >= self.head;
         let due = self.moved.elapsed() >= self.config.idle_position_interval;
         if !batch.has_events() && !catching_up && !due {
-            return;
+            return false;
         }
-        if !batch.has_events() && self.assembler.event() == 0 && batch.to.stream.parse() == Ok(covered) {
-            return;
-        }
-        self.moved = Instant::now();
+        (self.marked, self.moved) = ((covered, event), Instant::now());
         batch.to.source.clone_from(&self.identity);
         batch.to.stream.clear();
         // Writing into a String cannot fail.
         if std::fmt::Write::write_fmt(&mut batch.to.stream, format_args!("{covered}")).is_ok() {
-            batch.to.event = self.assembler.event();
+            batch.to.event = event;
         }
+        true
     }
 
     /// The shape of the relation that was described last. Cancel-safe: the lookup is kept in `self`.
@@ -238,7 +249,11 @@ impl Stream {
             due = due.min(self.status_sent + ASK_INTERVAL);
         }
         let idle_move = self.moved + self.config.idle_position_interval;
-        if self.assembler.covered() > self.confirmed { due.min(idle_move.max(Instant::now() + ANSWER_INTERVAL)) } else { due }
+        if self.assembler.covered() > self.confirmed {
+            due.min(idle_move.max(Instant::now() + ANSWER_INTERVAL))
+        } else {
+            due
+        }
     }
 
     /// Queues a status when one is due; the next flush or fill sends it.

@@ -40,7 +40,7 @@ pub(crate) struct Wanted {
     pub(crate) identifiable: bool,
     /// Rows of it have been updated or deleted before.
     pub(crate) changes_rows: bool,
-    oid: String,
+    pub(crate) oid: String,
     ancestors: Vec<String>,
 }
 
