@@ -20,6 +20,34 @@
 //! | TW-PG-015 | operator | the server reports that its data is corrupt | repair the server |
 //! | TW-PG-016 | transient | any other error of the server | see the message |
 //! | TW-PG-017 | operator | an object of that name exists already | use another name, or drop the object |
+//! | TW-PG-040 | data | bytes of the stream are not pgoutput as known here | report it; look for a newer release |
+//! | TW-PG-041 | data | a change of a table that was never described | report it |
+//! | TW-PG-042 | data | a row does not have the shape of its table | report it |
+//! | TW-PG-043 | data | an update does not carry its key, because the key is TOASTed | the ALTER TABLE it prints, then copy afresh |
+//! | TW-PG-044 | transient | the server ended the stream | wait |
+//! | TW-PG-045 | data | a message that has no place in the stream | report it |
+//! | TW-PG-046 | transient | the session that reads the catalogue is gone | wait |
+//! | TW-PG-047 | transient | the source is not open | report it |
+//! | TW-PG-048 | data | a message of pgoutput where the protocol has no place for it | report it |
+//! | TW-PG-060 | operator | the target's position is of another source | use the target this pipeline wrote, or an empty one |
+//! | TW-PG-061 | transient | a replication command does not answer as documented | report it |
+//! | TW-PG-062 | operator | the URL leads to another system or database than the target follows | correct the URL |
+//! | TW-PG-063 | operator | the server is behind the target: it was set back | `tailwater drop`, then copy afresh |
+//! | TW-PG-064 | operator | the slot does not exist any more | `tailwater drop`, then copy afresh |
+//! | TW-PG-065 | operator | the slot belongs to another plugin or database | name another |
+//! | TW-PG-066 | operator | the slot decodes prepared transactions | recreate it without `two_phase` |
+//! | TW-PG-067 | operator | the slot is lost: the server removed what was not read | `tailwater drop`, then copy afresh |
+//! | TW-PG-068 | operator | the slot was moved beyond the target | `tailwater drop`, then copy afresh |
+//! | TW-PG-069 | operator | the server's timeline does not continue the target's | the right server, or copy afresh |
+//! | TW-PG-070 | operator | no published table matches `tables` | correct the patterns or the publication |
+//! | TW-PG-071 | transient | a table was rewritten while the copy began | wait: the copy starts afresh |
+//! | TW-PG-072 | data | a message that has no place in a copy | report it |
+//! | TW-PG-073 | transient | a session of the copy broke down | wait: the copy starts afresh |
+//! | TW-PG-080 | operator | a table pattern is not understood | correct the place it names |
+//! | TW-PG-081 | data | a copied row is not in COPY's text form | report it |
+//! | TW-PG-082 | data | the catalogue and the stream do not agree on a table's columns | copy the table afresh |
+//! | TW-PG-083 | transient | the catalogue changed while it was read | wait |
+//! | TW-PG-084 | operator | the catalogue answers in an unknown way | look for a newer release |
 //! | TW-PG-100 | operator | the server is older than Postgres 14 | upgrade it |
 //! | TW-PG-101 | operator | the publication does not exist and cannot be made | the SQL it prints |
 //! | TW-PG-102 | operator | no table matches `tables` | correct the patterns |
@@ -376,5 +404,31 @@ mod tests {
         for body in [&b""[..], b"\0", b"C", b"\xff\xfe\0\0"] {
             assert_eq!(from_server(body).kind(), ErrorKind::Transient);
         }
+    }
+
+    #[test]
+    fn every_code_has_one_row_in_the_table_above() {
+        let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+        let (mut used, mut listed) = (std::collections::BTreeSet::new(), Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                for line in std::fs::read_to_string(&path).unwrap().lines() {
+                    match line.strip_prefix("//! | TW-PG-") {
+                        Some(row) if path.ends_with("error.rs") => listed.push(row[..3].to_owned()),
+                        _ => used.extend(
+                            line.split("TW-PG-").skip(1).filter_map(|code| code.get(..3)).map(str::to_owned),
+                        ),
+                    }
+                }
+            }
+        }
+        used.retain(|code| code.bytes().all(|digit| digit.is_ascii_digit()));
+        listed.sort_unstable();
+        assert_eq!(listed, used.into_iter().collect::<Vec<_>>());
     }
 }
