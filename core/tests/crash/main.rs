@@ -91,6 +91,8 @@ async fn fails_once(step: Step, how: How, promise: Promise) {
             let nth = if often { u32::try_from(random.below(8)).unwrap() } else { 0 };
             world.lock().fault = Some(Fault { step, when, how, nth });
             run_to_the_end(&world, seed).await;
+            let left_open = world.lock().left_open;
+            assert!(left_open == 0 || step == Step::SinkOpen, "a sink was dropped and not closed");
             fired += u64::from(world.lock().fault_fired);
         }
         assert!(
@@ -188,6 +190,22 @@ async fn an_empty_log_is_caught_up_with_at_once() {
     let before = world.lock().operations;
     run_to_the_end(&world, 1).await;
     assert!(world.lock().operations - before < 20, "nothing is left to do");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_the_write_in_flight() {
+    for writes in 0..10 {
+        let _seed = Seed(writes);
+        let world = Shared::with_log(vec![1; 500], 0, Promise::ExactlyOnce);
+        let stop = CancellationToken::new();
+        world.lock().stop_in_write = Some((writes, stop.clone()));
+        process(&world, writes, &OPTIONS, &stop).await.unwrap();
+        let world = world.lock();
+        assert!(!world.done() && world.source_closed && world.sinks_open == 0);
+        let durable = world.position.as_ref().map_or(0, |position| position.stream.parse().unwrap_or(0));
+        assert_eq!(world.confirmed, (durable, 0), "what is durable is confirmed before the end");
+        assert!(durable > 0 || writes < 4, "the write in flight counts");
+    }
 }
 
 /// Stops after so many operations, so that each seed stops elsewhere.

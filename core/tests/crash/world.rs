@@ -10,6 +10,7 @@ use tailwater_core::{
     Batch, Change, Column, CopyProgress, Error, ErrorKind, Fill, Guarantee, Position, Result, Sink, Source,
     Table, Type, Value,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Everything that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +103,10 @@ pub(crate) struct World {
     /// A write waits until the source was kept alive, once.
     pub(crate) write_waits: bool,
     pub(crate) operations: u64,
+    /// The write, from 0, during which the process is told to stop.
+    pub(crate) stop_in_write: Option<(u64, CancellationToken)>,
+    /// Sinks that were dropped without being asked to close.
+    pub(crate) left_open: u32,
 }
 
 /// The world, shared by the two ends.
@@ -137,6 +142,8 @@ impl Shared {
             source_closed: false,
             write_waits: false,
             operations: 0,
+            stop_in_write: None,
+            left_open: 0,
         };
         Self(Arc::new((Mutex::new(world), Condvar::new())))
     }
@@ -161,7 +168,14 @@ impl Shared {
     }
 
     pub(crate) fn sink(&self, epoch: u64) -> FakeSink {
-        FakeSink { world: self.clone(), epoch, open: false, pending: Vec::new(), end: None }
+        FakeSink {
+            world: self.clone(),
+            epoch,
+            open: false,
+            asked_to_close: false,
+            pending: Vec::new(),
+            end: None,
+        }
     }
 
     /// Blocks a write until the source was kept alive, or failed at it.
@@ -427,6 +441,7 @@ pub(crate) struct FakeSink {
     world: Shared,
     epoch: u64,
     open: bool,
+    asked_to_close: bool,
     /// Rows of the transaction that is not whole yet.
     pending: Vec<Id>,
     /// Where the last batch ended.
@@ -489,6 +504,11 @@ impl Sink for FakeSink {
         self.world.wait_for_keep_alive();
         let shared = self.world.clone();
         let mut world = shared.lock();
+        match &mut world.stop_in_write {
+            Some((0, stop)) => stop.cancel(),
+            Some((writes, _)) => *writes -= 1,
+            None => {}
+        }
         world.step(self.epoch, Step::Write, When::Before)?;
         assert_eq!(batch.from, self.end.clone().unwrap_or_default(), "batches do not chain");
         assert!(!batch.is_empty(), "an empty batch is written");
@@ -511,7 +531,8 @@ impl Sink for FakeSink {
 
     fn close(&mut self) -> Result<()> {
         let mut world = self.world.lock();
-        assert!(self.open, "closed without being open, or twice");
+        assert!(self.open && !self.asked_to_close, "closed without being open, or twice");
+        self.asked_to_close = true;
         world.step(self.epoch, Step::SinkClose, When::Before)?;
         self.open = false;
         self.pending.clear();
@@ -526,6 +547,7 @@ impl Drop for FakeSink {
         let mut world = self.world.lock();
         world.broken |= std::thread::panicking();
         if self.open && world.epoch == self.epoch {
+            world.left_open += u32::from(!self.asked_to_close && !world.killed);
             world.sinks_open -= 1;
         }
     }
