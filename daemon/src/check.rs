@@ -1,6 +1,6 @@
 //! `tailwater check`: every finding about every pipeline in one pass. Changes nothing anywhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tailwater_core::{Finding, Result, Severity};
 
@@ -26,10 +26,7 @@ pub(crate) async fn check(paths: &[PathBuf]) -> Result<Exit> {
     }
     let count = |severity| all.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    say(&format!(
-        "{} pipelines, {errors} errors, {warnings} warnings",
-        pipelines.len()
-    ));
+    say(&format!("{} pipelines, {errors} errors, {warnings} warnings", pipelines.len()));
     Ok(match all.iter().map(|finding| finding.severity).max() {
         None => Exit::Success,
         Some(Severity::Warning) => Exit::Warnings,
@@ -37,11 +34,16 @@ pub(crate) async fn check(paths: &[PathBuf]) -> Result<Exit> {
     })
 }
 
+/// What keeps a file from being replaced: its folder must take a new file beside it.
+pub(crate) fn writable(file: &Path) -> Option<Finding> {
+    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".tailwater-check").tempfile_in(folder).err().map(|error| {
+        let message = format!("{} cannot be written: {error}", file.display());
+        Finding::error("TW-CLI-008", message)
+            .remedy(format!("make {} writable by this user", folder.display()))
+    })
+}
+
 fn indent(finding: &Finding) -> String {
-    finding
-        .to_string()
-        .lines()
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    finding.to_string().lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
 }

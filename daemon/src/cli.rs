@@ -3,12 +3,13 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tailwater_core::Error;
 
 use crate::logs::{self, LogFormat};
-use crate::{config, drop, run};
+use crate::{check, config, demo, drop, position, query, run};
 
 /// Carries every committed change of a Postgres database to `DuckDB`, in order, exactly once.
 #[derive(Debug, Parser)]
@@ -32,6 +33,30 @@ enum Command {
         #[arg(long)]
         until_caught_up: bool,
     },
+    /// Report everything that would keep a pipeline from running, each with what mends it
+    Check {
+        /// Pipeline files, and folders of them
+        #[arg(required = true, value_name = "FILE|DIR")]
+        paths: Vec<PathBuf>,
+    },
+    /// Print what the sink holds and how far behind the source it is
+    Position {
+        /// The pipeline file
+        file: PathBuf,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask the target a question, also while the pipeline runs (read-only)
+    Query {
+        /// The pipeline file
+        file: PathBuf,
+        /// One SQL statement
+        sql: String,
+        /// How rows are printed
+        #[arg(long, value_enum, default_value_t = QueryFormat::Table)]
+        format: QueryFormat,
+    },
     /// Remove the slot and the publication that the pipeline made; never the target's data
     Drop {
         /// The pipeline file
@@ -39,6 +64,15 @@ enum Command {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// Watch it work: a throw-away Postgres with live traffic, copied and followed into a `DuckDB` file
+    Demo {
+        /// How long traffic runs
+        #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = config::duration)]
+        length: Duration,
+        /// Where the `DuckDB` file and the logs go
+        #[arg(long, value_name = "DIR", default_value = "demo-data")]
+        folder: PathBuf,
     },
 }
 
@@ -103,10 +137,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&Error::transient(
-                "TW-CLI-001",
-                format!("start the runtime: {error}"),
-            ));
+            complain(&Error::transient("TW-CLI-001", format!("start the runtime: {error}")));
             return ExitCode::from(Exit::Failed.code());
         }
     };
@@ -118,20 +149,27 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(command: Command) -> Exit {
     let outcome = match command {
-        Command::Run {
-            paths,
-            until_caught_up,
-        } => {
+        Command::Run { paths, until_caught_up } => {
             let (pipelines, errors) = config::load(&paths);
             if !errors.is_empty() {
                 return refuse(&errors);
             }
             run::run(pipelines, until_caught_up).await
         }
+        Command::Check { paths } => check::check(&paths).await,
+        Command::Position { file, json } => match config::read(&file) {
+            Ok(pipeline) => position::position(&pipeline, json).await,
+            Err(error) => return refuse(&[error]),
+        },
+        Command::Query { file, sql, format } => match config::read(&file) {
+            Ok(pipeline) => query::query(pipeline, sql, format).await,
+            Err(error) => return refuse(&[error]),
+        },
         Command::Drop { file, yes } => match config::read(&file) {
             Ok(pipeline) => drop::drop(&pipeline, yes).await,
             Err(error) => return refuse(&[error]),
         },
+        Command::Demo { length, folder } => demo::demo(length, &folder).await,
     };
     outcome.unwrap_or_else(|error| {
         complain(&error);

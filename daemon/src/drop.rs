@@ -20,7 +20,7 @@ pub(crate) async fn drop(pipeline: &Pipeline, yes: bool) -> Result<Exit> {
     }
     let removed = kinds::drop(pipeline).await?;
     if removed.is_empty() {
-        say(&format!("nothing to remove: there is no {what}"));
+        say(&format!("nothing to remove of {what}"));
     }
     removed.iter().for_each(|thing| say(&format!("removed {thing}")));
     Ok(Exit::Success)
@@ -35,12 +35,7 @@ fn describe(pipeline: &Pipeline) -> String {
             } else {
                 format!(" and the publication {}", config.publication)
             };
-            format!(
-                "the slot {}{publication} of {}/{}",
-                config.slot,
-                hosts.join(","),
-                config.url.database
-            )
+            format!("the slot {}{publication} of {}/{}", config.slot, hosts.join(","), config.url.database)
         }
     }
 }
@@ -48,7 +43,7 @@ fn describe(pipeline: &Pipeline) -> String {
 fn ask(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(
-            Error::operator("TW-CLI-004", "nobody can be asked: this is no terminal").remedy("add --yes"),
+            Error::operator("TW-CLI-004", "nobody can be asked: this is no terminal").remedy("add --yes")
         );
     }
     let mut answer = String::new();

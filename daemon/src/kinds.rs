@@ -1,14 +1,19 @@
 //! The only list of what exists: every pair of a source and a sink, bound statically. A new connector or sink is
 //! added to the two enums of `config` and to the matches here; the compiler names every place that lacks it.
 
+use std::time::Duration;
+
+use tailwater_core::digest::Digest;
 use tailwater_core::pipeline::Options;
 use tailwater_core::status::Publisher;
-use tailwater_core::{Result, supervise};
-use tailwater_duckdb::DuckDb;
+use tailwater_core::{Error, Finding, Position, Result, supervise};
+use tailwater_duckdb::{Answer, DuckDb};
 use tailwater_postgres::PostgresSource;
+use tailwater_postgres::inspect::Behind;
 use tailwater_stdout::Stdout;
 use tokio_util::sync::CancellationToken;
 
+use crate::check;
 use crate::config::{Pipeline, Sink, Source};
 
 /// Runs a pipeline until it is stopped, caught up, or in need of a person.
@@ -30,6 +35,103 @@ pub(crate) async fn supervise(
         (Source::Postgres(source), Sink::Stdout(sink)) => {
             let connect = || Ok((PostgresSource::new(source.clone()), Stdout::new(sink.clone())));
             supervise::supervise(name, connect, options, stop, status).await
+        }
+    }
+}
+
+/// Everything a person should know before the pipeline runs. Changes nothing.
+pub(crate) async fn check(pipeline: &Pipeline) -> Vec<Finding> {
+    let (mut findings, tables) = match &pipeline.source {
+        Source::Postgres(source) => {
+            let findings = tailwater_postgres::check::check(source).await;
+            // A source that does not answer has said so among its findings.
+            (findings, tailwater_postgres::inspect::tables(source).await.unwrap_or_default())
+        }
+    };
+    findings.extend(match &pipeline.sink {
+        Sink::DuckDb(sink) => tailwater_duckdb::check(sink, &tables),
+        Sink::Stdout(sink) => check::writable(&sink.position).into_iter().collect(),
+    });
+    findings
+}
+
+/// What the sink holds, and since when; also while a pipeline writes it.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn position(pipeline: &Pipeline) -> Result<Option<Held>> {
+    match &pipeline.sink {
+        Sink::DuckDb(sink) => duckdb_position(sink),
+        Sink::Stdout(sink) => Ok(tailwater_stdout::position(sink)?.map(|position| {
+            let written = std::fs::metadata(&sink.position).and_then(|file| file.modified());
+            Held { position, age: written.ok().and_then(|written| written.elapsed().ok()) }
+        })),
+    }
+}
+
+/// A stored position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) position: Position,
+    /// Since it was stored.
+    pub(crate) age: Option<Duration>,
+}
+
+/// Asked like any other question, so that whoever has the file open answers it.
+fn duckdb_position(sink: &tailwater_duckdb::Config) -> Result<Option<Held>> {
+    let ask = |sql: &str| tailwater_duckdb::query(&sink.path, sql).map(|answer| answer.rows);
+    let made = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'tailwater' AND table_name = 'position'";
+    if !sink.path.exists() || ask(made)?.is_empty() {
+        return Ok(None);
+    }
+    let rows = ask(&format!(
+        "SELECT position, epoch(now() - written_at) FROM tailwater.position WHERE pipeline = '{}'",
+        sink.pipeline
+    ))?;
+    let Some(mut fields) = rows.into_iter().next().map(Vec::into_iter) else { return Ok(None) };
+    let text = fields.next().flatten().unwrap_or_default();
+    let position = serde_json::from_str(&text).map_err(|error| {
+        Error::operator("TW-CLI-003", format!("the stored position cannot be read: {error}"))
+    })?;
+    let age = fields.next().flatten().and_then(|text| text.parse().ok());
+    Ok(Some(Held { position, age: age.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }))
+}
+
+/// How far the source is beyond `position`.
+///
+/// # Errors
+/// Where the source does not answer.
+pub(crate) async fn behind(pipeline: &Pipeline, position: &Position) -> Result<Behind> {
+    match &pipeline.source {
+        Source::Postgres(source) => tailwater_postgres::inspect::behind(source, position).await,
+    }
+}
+
+/// Asks the target a question, also while a pipeline writes it.
+///
+/// # Errors
+/// `Operator` where the target answers none, or not this one.
+pub(crate) fn query(pipeline: &Pipeline, sql: &str) -> Result<Answer> {
+    match &pipeline.sink {
+        Sink::DuckDb(sink) => tailwater_duckdb::query(&sink.path, sql),
+        Sink::Stdout(_) => {
+            Err(Error::operator("TW-CLI-006", "[sink.stdout] keeps nothing that could be asked"))
+        }
+    }
+}
+
+/// Number and content hash of a table of the target, which nobody may be writing.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn digest(pipeline: &Pipeline, schema: &str, table: &str) -> Result<Digest> {
+    match &pipeline.sink {
+        Sink::DuckDb(sink) => {
+            let database = tailwater_duckdb::Database::open(&sink.path, &[("access_mode", "read_only")])?;
+            tailwater_duckdb::digest(&database.connect()?, &format!("FROM \"{schema}\".\"{table}\""))
+        }
+        Sink::Stdout(_) => {
+            Err(Error::operator("TW-CLI-006", "[sink.stdout] keeps nothing that could be hashed"))
         }
     }
 }

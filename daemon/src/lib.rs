@@ -3,11 +3,16 @@
 //! `config` reads pipeline files; `kinds` binds sources to sinks and is the only list of what exists; `cli` is what
 //! may be typed, with one module per command beside it. The throw-away Postgres is here for the demo and the tests.
 
+mod check;
 pub mod cli;
 pub mod config;
+mod demo;
 mod drop;
 mod kinds;
 mod logs;
+mod position;
 mod progress;
+mod query;
 mod run;
+mod signals;
 pub mod throwaway;

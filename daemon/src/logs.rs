@@ -31,9 +31,7 @@ pub(crate) fn start(format: LogFormat) -> Result<()> {
         Error::operator("TW-CLI-002", format!("the log filter {filter:?}: {error}"))
             .remedy("TAILWATER_LOG=info, or TAILWATER_LOG=info,tailwater_postgres=debug")
     })?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(AboveBars);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveBars);
     match format {
         LogFormat::Text => builder.with_ansi(console_is_terminal()).with_target(false).init(),
         LogFormat::Json => builder.json().init(),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use tailwater_core::{Error, Position, Result};
+use tailwater_postgres::inspect::Behind;
 
 use crate::cli::{Exit, say};
 use crate::config::Pipeline;
@@ -18,7 +19,7 @@ struct Report<'a> {
     position: Option<Position>,
     /// Log the source has beyond the position; `null` where it does not answer.
     behind_bytes: Option<u64>,
-    /// Age of the oldest change that the target lacks; 0 where it lacks none.
+    /// How long ago the source was as the target is now.
     behind_seconds: Option<f64>,
     /// Why the source does not answer.
     source_error: Option<String>,
@@ -29,20 +30,21 @@ struct Report<'a> {
 /// # Errors
 /// Where the sink cannot be read. A source that does not answer is part of the answer.
 pub(crate) async fn position(pipeline: &Pipeline, json: bool) -> Result<Exit> {
-    let position = kinds::position(pipeline)?;
-    let behind = match &position {
-        Some(position) => kinds::behind(pipeline, position).await.map(Some),
+    let held = kinds::position(pipeline)?;
+    let behind = match &held {
+        Some(held) => kinds::behind(pipeline, &held.position).await.map(Some),
         None => Ok(None),
     };
     let (behind, source_error) = match behind {
         Ok(behind) => (behind, None),
         Err(error) => (None, Some(error.to_string())),
     };
+    let age = held.as_ref().and_then(|held| held.age).map(|age| age.as_secs_f64());
     let report = Report {
         pipeline: &pipeline.name,
-        position,
-        behind_bytes: behind.as_ref().map(|behind| behind.bytes),
-        behind_seconds: behind.and_then(|behind| behind.seconds),
+        position: held.map(|held| held.position),
+        behind_bytes: behind.map(|behind| behind.bytes),
+        behind_seconds: behind.and_then(|behind| seconds(behind, age)),
         source_error,
     };
     if json {
@@ -52,6 +54,12 @@ pub(crate) async fn position(pipeline: &Pipeline, json: bool) -> Result<Exit> {
         say(describe(&report).trim_end());
     }
     Ok(Exit::Success)
+}
+
+/// The server's own measure where it has one. Otherwise the target shows the source as it was when the position was
+/// stored, because a pipeline that runs stores a new one at least every second in which the log grows.
+fn seconds(behind: Behind, age: Option<f64>) -> Option<f64> {
+    if behind.bytes == 0 { Some(0.0) } else { behind.seconds.or(age) }
 }
 
 fn describe(report: &Report<'_>) -> String {
@@ -68,10 +76,7 @@ fn describe(report: &Report<'_>) -> String {
             for (table, copy) in &position.copies {
                 let state = if copy.done { "done" } else { "under way" };
                 let (rows, estimated) = (HumanCount(copy.rows), HumanCount(copy.rows_estimated));
-                line(
-                    "copy",
-                    &format!("{table} {state}, {rows} of about {estimated} rows"),
-                );
+                line("copy", &format!("{table} {state}, {rows} of about {estimated} rows"));
             }
         }
     }
@@ -101,11 +106,7 @@ mod tests {
             stream: "0/16B3748".into(),
             ..Position::default()
         };
-        let copy = CopyProgress {
-            rows: 12_000,
-            rows_estimated: 40_000,
-            ..CopyProgress::default()
-        };
+        let copy = CopyProgress { rows: 12_000, rows_estimated: 40_000, ..CopyProgress::default() };
         position.copies.insert("public.orders".into(), copy);
         let mut report = Report {
             pipeline: "shop",

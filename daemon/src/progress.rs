@@ -19,10 +19,7 @@ const STREAM_LINE_EVERY: Duration = Duration::from_secs(60);
 /// Shows the pipelines until it is dropped.
 pub(crate) async fn show(watchers: Vec<(String, Watcher)>) {
     let terminal = console_is_terminal();
-    let mut views: Vec<View> = watchers
-        .into_iter()
-        .map(|(name, watcher)| View::new(name, watcher))
-        .collect();
+    let mut views: Vec<View> = watchers.into_iter().map(|(name, watcher)| View::new(name, watcher)).collect();
     let mut tick = tokio::time::interval(REDRAW_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -51,13 +48,7 @@ struct CopyView {
 
 impl View {
     fn new(name: String, watcher: Watcher) -> Self {
-        Self {
-            name,
-            watcher,
-            copy: None,
-            line_at: Instant::now(),
-            events_at_line: 0,
-        }
+        Self { name, watcher, copy: None, line_at: Instant::now(), events_at_line: 0 }
     }
 
     fn update(&mut self, terminal: bool) {
@@ -151,19 +142,11 @@ pub(crate) struct CopyTotals {
 
 impl CopyTotals {
     pub(crate) fn of(position: &Position) -> Self {
-        let mut totals = Self {
-            rows: 0,
-            rows_estimated: 0,
-            tables: position.copies.len(),
-            tables_done: 0,
-        };
+        let mut totals = Self { rows: 0, rows_estimated: 0, tables: position.copies.len(), tables_done: 0 };
         for progress in position.copies.values() {
             totals.rows += progress.rows;
-            let expected = if progress.done {
-                progress.rows
-            } else {
-                progress.rows_estimated.max(progress.rows)
-            };
+            let expected =
+                if progress.done { progress.rows } else { progress.rows_estimated.max(progress.rows) };
             totals.rows_estimated += expected;
             totals.tables_done += usize::from(progress.done);
         }
@@ -205,27 +188,14 @@ mod tests {
     fn adds_up_tables_and_never_trusts_an_estimate_below_the_rows() {
         let mut position = Position::default();
         let mut table = |name: &str, rows, rows_estimated, done| {
-            let progress = CopyProgress {
-                rows,
-                rows_estimated,
-                done,
-                resume: None,
-            };
+            let progress = CopyProgress { rows, rows_estimated, done, resume: None };
             position.copies.insert(name.to_owned(), progress);
         };
         table("public.a", 5_000, 9_000, true);
         table("public.b", 700, 600, false);
         table("public.c", 0, 10_000, false);
         let totals = CopyTotals::of(&position);
-        assert_eq!(
-            totals,
-            CopyTotals {
-                rows: 5_700,
-                rows_estimated: 15_700,
-                tables: 3,
-                tables_done: 1
-            }
-        );
+        assert_eq!(totals, CopyTotals { rows: 5_700, rows_estimated: 15_700, tables: 3, tables_done: 1 });
         let rate = totals.rate(700, Duration::from_secs(5));
         assert_eq!(
             totals.describe(rate),

@@ -47,7 +47,10 @@ pub async fn tables(config: &Config) -> Result<Vec<Arc<Table>>> {
 async fn within<T>(question: impl Future<Output = Result<T>>) -> Result<T> {
     let answer = tokio::time::timeout(ANSWER_WITHIN, question).await;
     answer.unwrap_or_else(|_elapsed| {
-        Err(Error::transient(error::UNREACHABLE, format!("the server does not answer within {ANSWER_WITHIN:?}")))
+        Err(Error::transient(
+            error::UNREACHABLE,
+            format!("the server does not answer within {ANSWER_WITHIN:?}"),
+        ))
     })
 }
 

@@ -27,10 +27,7 @@ pub(super) struct Text {
 
 impl Document {
     pub(super) fn new(file: &Path, text: String) -> Self {
-        Self {
-            file: file.to_path_buf(),
-            text,
-        }
+        Self { file: file.to_path_buf(), text }
     }
 
     /// The root table.
@@ -46,10 +43,7 @@ impl Document {
         let before = self.text.get(..span.start).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Error::operator(
-            code,
-            format!("{}:{line}:{column}: {}", self.file.display(), message.as_ref()),
-        )
+        Error::operator(code, format!("{}:{line}:{column}: {}", self.file.display(), message.as_ref()))
     }
 
     /// An error about the file as a whole.
@@ -94,13 +88,7 @@ impl<'d> Section<'d> {
         table: &'d Spanned<DeTable<'d>>,
         known: &[&str],
     ) -> Result<Self> {
-        let root = Self {
-            document,
-            lookup,
-            name: String::new(),
-            table: table.get_ref(),
-            span: 0..0,
-        };
+        let root = Self { document, lookup, name: String::new(), table: table.get_ref(), span: 0..0 };
         root.refuse_unknown(known)?;
         Ok(root)
     }
@@ -114,20 +102,12 @@ impl<'d> Section<'d> {
             return Ok(None);
         };
         let DeValue::Table(table) = value.get_ref() else {
-            let message = format!(
-                "`{key}` is {}; write [{}] above its settings",
-                kind(value),
-                self.path(key)
-            );
+            let message =
+                format!("`{key}` is {}; write [{}] above its settings", kind(value), self.path(key));
             return Err(self.document.error(&span, code::WRONG_TYPE, message));
         };
-        let section = Self {
-            document: self.document,
-            lookup: self.lookup,
-            name: self.path(key),
-            table,
-            span,
-        };
+        let section =
+            Self { document: self.document, lookup: self.lookup, name: self.path(key), table, span };
         section.refuse_unknown(known)?;
         Ok(Some(section))
     }
@@ -137,22 +117,13 @@ impl<'d> Section<'d> {
     /// # Errors
     /// `Operator` at the second one, or at this table.
     pub(super) fn exactly_one_of(&self, kinds: &[&str]) -> Result<()> {
-        let mut written: Vec<_> = kinds
-            .iter()
-            .filter_map(|kind| self.get(kind))
-            .map(|(span, _)| span)
-            .collect();
+        let mut written: Vec<_> =
+            kinds.iter().filter_map(|kind| self.get(kind)).map(|(span, _)| span).collect();
         written.sort_by_key(|span| span.start);
         let (span, message) = match written.as_slice() {
             [_] => return Ok(()),
-            [] => (
-                &self.span,
-                format!("[{}] names no kind; there may be {}", self.name, list(kinds)),
-            ),
-            [_, second, ..] => (
-                second,
-                format!("a second {}: a pipeline has exactly one", self.name),
-            ),
+            [] => (&self.span, format!("[{}] names no kind; there may be {}", self.name, list(kinds))),
+            [_, second, ..] => (second, format!("a second {}: a pipeline has exactly one", self.name)),
         };
         Err(self.document.error(span, code::MISSING, message))
     }
@@ -180,11 +151,7 @@ impl<'d> Section<'d> {
     pub(super) fn required(&self, key: &str, example: &str) -> Result<Text> {
         self.string(key)?.ok_or_else(|| {
             self.document
-                .error(
-                    &self.span,
-                    code::MISSING,
-                    format!("[{}] lacks `{key}`", self.name),
-                )
+                .error(&self.span, code::MISSING, format!("[{}] lacks `{key}`", self.name))
                 .remedy(format!("write below [{}]: {key} = {example}", self.name))
         })
     }
@@ -200,11 +167,7 @@ impl<'d> Section<'d> {
         let DeValue::Array(items) = value.get_ref() else {
             return Err(self.wrong_type(key, value, &format!("a list of strings: {key} = {example}")));
         };
-        items
-            .iter()
-            .map(|item| self.text(key, item))
-            .collect::<Result<_>>()
-            .map(Some)
+        items.iter().map(|item| self.text(key, item)).collect::<Result<_>>().map(Some)
     }
 
     /// A whole number within `range`.
@@ -221,11 +184,8 @@ impl<'d> Section<'d> {
         match u64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(number) if range.contains(&number) => Ok(Some(number)),
             Ok(_) | Err(_) => {
-                let message = format!(
-                    "`{key}` is {integer}, but may be {} to {}",
-                    range.start(),
-                    range.end()
-                );
+                let message =
+                    format!("`{key}` is {integer}, but may be {} to {}", range.start(), range.end());
                 Err(self.document.error(&value.span(), code::BAD_VALUE, message))
             }
         }
@@ -246,15 +206,12 @@ impl<'d> Section<'d> {
         if matches!(value.get_ref(), DeValue::Integer(_))
             && let Err(why) = parse(self.document.raw(&value.span()))
         {
-            return Err(self
-                .document
-                .error(&value.span(), code::BAD_VALUE, format!("`{key}` {why}")));
+            return Err(self.document.error(&value.span(), code::BAD_VALUE, format!("`{key}` {why}")));
         }
         let text = self.text(key, value)?;
-        parse(&text.value).map(Some).map_err(|why| {
-            self.document
-                .error(&text.span, code::BAD_VALUE, format!("`{key}` {why}"))
-        })
+        parse(&text.value)
+            .map(Some)
+            .map_err(|why| self.document.error(&text.span, code::BAD_VALUE, format!("`{key}` {why}")))
     }
 
     fn text(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Text> {
@@ -263,14 +220,9 @@ impl<'d> Section<'d> {
         };
         let span = value.span();
         let value = substitute(string, key == "url", self.lookup).map_err(|trouble| {
-            let start = self
-                .document
-                .raw(&span)
-                .find(&trouble.reference)
-                .map_or(span.start, |at| span.start + at);
-            let error = self
-                .document
-                .error(&(start..span.end), code::SUBSTITUTION, &trouble.message);
+            let start =
+                self.document.raw(&span).find(&trouble.reference).map_or(span.start, |at| span.start + at);
+            let error = self.document.error(&(start..span.end), code::SUBSTITUTION, &trouble.message);
             error.remedy(trouble.remedy)
         })?;
         Ok(Text { value, span })
@@ -283,26 +235,16 @@ impl<'d> Section<'d> {
 
     /// The span of the key, and its value.
     fn get(&self, key: &str) -> Option<(Range<usize>, &'d Spanned<DeValue<'d>>)> {
-        self.table
-            .iter()
-            .find(|(name, _)| name.get_ref() == key)
-            .map(|(name, value)| (name.span(), value))
+        self.table.iter().find(|(name, _)| name.get_ref() == key).map(|(name, value)| (name.span(), value))
     }
 
     fn path(&self, key: &str) -> String {
-        if self.name.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.name)
-        }
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
     }
 
     /// The unknown key that stands first in the file.
     fn refuse_unknown(&self, known: &[&str]) -> Result<()> {
-        let unknown = self
-            .table
-            .iter()
-            .filter(|(key, _)| !known.contains(&key.get_ref().as_ref()));
+        let unknown = self.table.iter().filter(|(key, _)| !known.contains(&key.get_ref().as_ref()));
         let Some((key, value)) = unknown.min_by_key(|(key, _)| key.span().start) else {
             return Ok(());
         };
@@ -321,11 +263,7 @@ impl<'d> Section<'d> {
     }
 
     fn place(&self) -> String {
-        if self.name.is_empty() {
-            " at the top".to_owned()
-        } else {
-            format!(" in [{}]", self.name)
-        }
+        if self.name.is_empty() { " at the top".to_owned() } else { format!(" in [{}]", self.name) }
     }
 }
 
@@ -360,12 +298,7 @@ pub(super) fn nearest(written: &str, choices: &[&str]) -> String {
 pub(super) fn close<'c>(written: &str, choices: impl Iterator<Item = &'c str>) -> Option<&'c str> {
     let written = written.to_lowercase();
     choices
-        .map(|choice| {
-            (
-                strsim::damerau_levenshtein(&written, &choice.to_lowercase()),
-                choice,
-            )
-        })
+        .map(|choice| (strsim::damerau_levenshtein(&written, &choice.to_lowercase()), choice))
         .filter(|(distance, choice)| *distance <= choice.len().max(3) / 2)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, choice)| choice)

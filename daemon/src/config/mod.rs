@@ -86,14 +86,8 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     if files.is_empty() {
-        return Err(Error::operator(
-            code::UNREADABLE,
-            format!("{}: holds no pipeline file", path.display()),
-        )
-        .remedy(format!(
-            "write {}, see docs/OPERATING.md",
-            path.join("shop.toml").display()
-        )));
+        return Err(Error::operator(code::UNREADABLE, format!("{}: holds no pipeline file", path.display()))
+            .remedy(format!("write {}, see docs/OPERATING.md", path.join("shop.toml").display())));
     }
     files.sort();
     Ok(files)
@@ -111,12 +105,7 @@ fn shared(pipelines: &[Pipeline]) -> Vec<Error> {
     for pipeline in pipelines {
         let taken = |claim: &pipeline::Claim| owners.get(&claim.thing).map(|owner| claim.refused(owner));
         errors.extend(pipeline.claims.iter().find_map(taken));
-        owners.extend(
-            pipeline
-                .claims
-                .iter()
-                .map(|claim| (claim.thing.clone(), pipeline)),
-        );
+        owners.extend(pipeline.claims.iter().map(|claim| (claim.thing.clone(), pipeline)));
     }
     errors
 }

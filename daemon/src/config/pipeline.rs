@@ -61,23 +61,14 @@ impl Claim {
     /// The complaint about this claim, when `owner` had made it before.
     pub(super) fn refused(&self, owner: &Pipeline) -> Error {
         let message = format!("{} is used by {} already", self.thing, owner.file.display());
-        self.document
-            .error(&self.span, code::SHARED, message)
-            .remedy(self.remedy)
+        self.document.error(&self.span, code::SHARED, message).remedy(self.remedy)
     }
 }
 
 const SOURCES: &[&str] = &["postgres"];
 const SINKS: &[&str] = &["duckdb", "stdout"];
-const POSTGRES: &[&str] = &[
-    "url",
-    "tables",
-    "slot",
-    "publication",
-    "copy_workers",
-    "copy_range",
-    "idle_position_interval",
-];
+const POSTGRES: &[&str] =
+    &["url", "tables", "slot", "publication", "copy_workers", "copy_range", "idle_position_interval"];
 const DUCKDB: &[&str] = &["path", "memory_limit", "threads"];
 const STDOUT: &[&str] = &["format", "position"];
 const PIPELINE: &[&str] = &["batch_size"];
@@ -96,47 +87,24 @@ struct Reading<'d> {
 /// `Operator` for the first thing that is wrong, with file, line and column.
 pub(super) fn parse(file: &Path, text: String, env: &Variables) -> Result<Pipeline> {
     let document = Document::new(file, text);
-    let folder = file
-        .parent()
-        .filter(|folder| *folder != Path::new(""))
-        .unwrap_or(Path::new("."));
+    let folder = file.parent().unwrap_or(Path::new(""));
     let lookup = Lookup { env, folder };
     let table = document.parse()?;
     let root = Section::root(&document, &lookup, &table, &["source", "sink", "pipeline"])?;
     let name = pipeline_name(file, &document)?;
-    let mut reading = Reading {
-        document: &document,
-        folder,
-        name: &name,
-        claims: Vec::new(),
-    };
+    let mut reading = Reading { document: &document, folder, name: &name, claims: Vec::new() };
     let source = reading.source(&root)?;
     let sink = reading.sink(&root)?;
     let options = options(&root)?;
     let claims = reading.claims;
-    Ok(Pipeline {
-        name,
-        file: file.to_path_buf(),
-        source,
-        sink,
-        options,
-        claims,
-    })
+    Ok(Pipeline { name, file: file.to_path_buf(), source, sink, options, claims })
 }
 
 /// Slot and publication are named after the pipeline, so its name must be one that Postgres takes for a slot.
 fn pipeline_name(file: &Path, document: &Document) -> Result<String> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let folded: String = stem
-        .chars()
-        .map(|c| {
-            if "-. ".contains(c) {
-                '_'
-            } else {
-                c.to_ascii_lowercase()
-            }
-        })
-        .collect();
+    let folded: String =
+        stem.chars().map(|c| if "-. ".contains(c) { '_' } else { c.to_ascii_lowercase() }).collect();
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if (1..=SLOT_NAME_MAX - "tailwater_".len()).contains(&folded.len()) && folded.chars().all(allowed) {
         return Ok(folded);
@@ -152,9 +120,7 @@ const SLOT_NAME_MAX: usize = 63;
 
 impl Reading<'_> {
     fn source(&mut self, root: &Section<'_>) -> Result<Source> {
-        let section = root
-            .table("source", SOURCES)?
-            .ok_or_else(|| self.lacks("source", SOURCES))?;
+        let section = root.table("source", SOURCES)?.ok_or_else(|| self.lacks("source", SOURCES))?;
         section.exactly_one_of(SOURCES)?;
         if let Some(postgres) = section.table("postgres", POSTGRES)? {
             return self.postgres(&postgres).map(Source::Postgres);
@@ -163,9 +129,7 @@ impl Reading<'_> {
     }
 
     fn sink(&mut self, root: &Section<'_>) -> Result<Sink> {
-        let section = root
-            .table("sink", SINKS)?
-            .ok_or_else(|| self.lacks("sink", SINKS))?;
+        let section = root.table("sink", SINKS)?.ok_or_else(|| self.lacks("sink", SINKS))?;
         section.exactly_one_of(SINKS)?;
         if let Some(duckdb) = section.table("duckdb", DUCKDB)? {
             return self.duckdb(&duckdb).map(Sink::DuckDb);
@@ -178,18 +142,13 @@ impl Reading<'_> {
 
     fn lacks(&self, end: &str, kinds: &[&str]) -> Error {
         let sections: Vec<String> = kinds.iter().map(|kind| format!("[{end}.{kind}]")).collect();
-        let error = self
-            .document
-            .error_in_file(code::MISSING, format!("a pipeline needs a {end}"));
+        let error = self.document.error_in_file(code::MISSING, format!("a pipeline needs a {end}"));
         error.remedy(format!("write {}, see docs/OPERATING.md", sections.join(" or ")))
     }
 
     fn postgres(&mut self, section: &Section<'_>) -> Result<tailwater_postgres::Config> {
         let written = section.required("url", r#""postgres://user@host/database""#)?;
-        let mut url: Url = written
-            .value
-            .parse()
-            .map_err(|error| self.document.at(&written.span, &error))?;
+        let mut url: Url = written.value.parse().map_err(|error| self.document.at(&written.span, &error))?;
         for file in [&mut url.ssl_cert, &mut url.ssl_key].into_iter().flatten() {
             *file = self.folder.join(&*file);
         }
@@ -256,10 +215,7 @@ impl Reading<'_> {
             Some(path) => self.file(&path)?,
             None => {
                 let span = section.span.clone();
-                self.file(&Text {
-                    value: format!("{}.position", self.name),
-                    span,
-                })?
+                self.file(&Text { value: format!("{}.position", self.name), span })?
             }
         };
         let mut config = tailwater_stdout::Config::new(position);
@@ -277,22 +233,16 @@ impl Reading<'_> {
             return Err(self.document.error(&path.span, code::BAD_VALUE, message));
         }
         // The same file by two spellings must not be two files; it need not exist yet, but its folder does.
-        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
-        let canonical = folder
-            .zip(file.file_name())
-            .map_or_else(|| file.clone(), |(folder, name)| folder.join(name));
+        let folder = file.parent().and_then(|folder| Path::new(".").join(folder).canonicalize().ok());
+        let canonical =
+            folder.zip(file.file_name()).map_or_else(|| file.clone(), |(folder, name)| folder.join(name));
         let thing = format!("the file {}", canonical.display());
         self.claim(thing, path.span.clone(), "give each pipeline a file of its own");
         Ok(file)
     }
 
     fn claim(&mut self, thing: String, span: Range<usize>, remedy: &'static str) {
-        self.claims.push(Claim {
-            thing,
-            document: self.document.clone(),
-            span,
-            remedy,
-        });
+        self.claims.push(Claim { thing, document: self.document.clone(), span, remedy });
     }
 }
 
@@ -313,7 +263,5 @@ fn slot_name(name: &str) -> Result<String, String> {
     if !name.is_empty() && name.len() <= SLOT_NAME_MAX && name.chars().all(allowed) {
         return Ok(name.to_owned());
     }
-    Err(format!(
-        "is {name:?}, but Postgres takes only a-z, 0-9 and _ in it, at most {SLOT_NAME_MAX} of them"
-    ))
+    Err(format!("is {name:?}, but Postgres takes only a-z, 0-9 and _ in it, at most {SLOT_NAME_MAX} of them"))
 }

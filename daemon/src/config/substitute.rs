@@ -57,11 +57,8 @@ pub(super) fn substitute(text: &str, url: bool, lookup: &Lookup<'_>) -> Result<S
 }
 
 fn find(name: &str, lookup: &Lookup<'_>) -> Result<String, Trouble> {
-    let trouble = |message: String, remedy: String| Trouble {
-        reference: format!("${{{name}}}"),
-        message,
-        remedy,
-    };
+    let trouble =
+        |message: String, remedy: String| Trouble { reference: format!("${{{name}}}"), message, remedy };
     match name.split_once(':') {
         Some(("env", variable)) => lookup.env.get(variable).cloned().ok_or_else(|| {
             let set = close(variable, lookup.env.keys().map(String::as_str));
@@ -85,10 +82,7 @@ fn find(name: &str, lookup: &Lookup<'_>) -> Result<String, Trouble> {
                 .to_owned())
         }
         Some((kind, _)) => Err(trouble(
-            format!(
-                "unknown reference `${{{kind}:…}}`; {}",
-                nearest(kind, &["env", "file"])
-            ),
+            format!("unknown reference `${{{kind}:…}}`; {}", nearest(kind, &["env", "file"])),
             "write ${env:NAME} or ${file:PATH}; for a plain `${` write `$${`".to_owned(),
         )),
         None => Err(trouble(
@@ -104,10 +98,7 @@ mod tests {
 
     fn check(text: &str, url: bool) -> String {
         let env = Variables::from([("SECRET".to_owned(), "p@ss/w%".to_owned())]);
-        let lookup = Lookup {
-            env: &env,
-            folder: Path::new("/nonexistent"),
-        };
+        let lookup = Lookup { env: &env, folder: Path::new("/nonexistent") };
         substitute(text, url, &lookup)
             .unwrap_or_else(|trouble| format!("{}: {}", trouble.reference, trouble.message))
     }
@@ -124,22 +115,13 @@ mod tests {
 
     #[test]
     fn says_which_reference_leads_nowhere() {
-        assert_eq!(
-            check("${env:NOPE}", false),
-            "${env:NOPE}: the environment variable NOPE is not set"
-        );
+        assert_eq!(check("${env:NOPE}", false), "${env:NOPE}: the environment variable NOPE is not set");
         assert_eq!(
             check("${env:SECERT}", false),
             "${env:SECERT}: the environment variable SECERT is not set, but SECRET is"
         );
-        assert_eq!(
-            check("x${emv:A}", false),
-            "${emv:A}: unknown reference `${emv:…}`; did you mean `env`?"
-        );
-        assert_eq!(
-            check("x${A}", false),
-            "${A}: `${A}` does not say what it refers to"
-        );
+        assert_eq!(check("x${emv:A}", false), "${emv:A}: unknown reference `${emv:…}`; did you mean `env`?");
+        assert_eq!(check("x${A}", false), "${A}: `${A}` does not say what it refers to");
         assert_eq!(check("x${env:A", false), "${: `${` is not closed");
         assert!(check("${file:f}", false).starts_with("${file:f}: read /nonexistent/f: "));
     }
@@ -148,13 +130,7 @@ mod tests {
     fn reads_a_file_without_its_last_line_end() {
         let folder = tempfile::tempdir().unwrap();
         tailwater_core::checkpoint::replace_file(&folder.path().join("password"), b"two words\n").unwrap();
-        let lookup = Lookup {
-            env: &Variables::new(),
-            folder: folder.path(),
-        };
-        assert_eq!(
-            substitute("${file:password}", false, &lookup).unwrap(),
-            "two words"
-        );
+        let lookup = Lookup { env: &Variables::new(), folder: folder.path() };
+        assert_eq!(substitute("${file:password}", false, &lookup).unwrap(), "two words");
     }
 }

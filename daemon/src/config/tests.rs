@@ -24,11 +24,7 @@ fn read(file: &str, text: &str) -> Result<pipeline::Pipeline, tailwater_core::Er
 /// Replaces `good` by `bad` in the file that is right, and expects this complaint.
 fn check(good: &str, bad: &str, expected: Expect) {
     assert!(GOOD.contains(good), "{good}");
-    expected.assert_eq(
-        &read("shop.toml", &GOOD.replace(good, bad))
-            .unwrap_err()
-            .to_string(),
-    );
+    expected.assert_eq(&read("shop.toml", &GOOD.replace(good, bad)).unwrap_err().to_string());
 }
 
 #[test]
@@ -36,19 +32,10 @@ fn what_the_readme_shows_is_all_a_user_must_write() {
     let pipeline = read("pipelines/shop.toml", GOOD).unwrap();
     assert_eq!(pipeline.name, "shop");
     let pipeline::Source::Postgres(source) = &pipeline.source;
-    assert_eq!(
-        (source.slot.as_str(), source.publication.as_str()),
-        ("tailwater_shop", "tailwater_shop")
-    );
+    assert_eq!((source.slot.as_str(), source.publication.as_str()), ("tailwater_shop", "tailwater_shop"));
     assert!(!source.publication_is_given);
-    let pipeline::Sink::DuckDb(sink) = &pipeline.sink else {
-        panic!("{:?}", pipeline.sink)
-    };
-    assert_eq!(
-        sink.path,
-        Path::new("pipelines/shop.duckdb"),
-        "paths start at the file's folder"
-    );
+    let pipeline::Sink::DuckDb(sink) = &pipeline.sink else { panic!("{:?}", pipeline.sink) };
+    assert_eq!(sink.path, Path::new("pipelines/shop.duckdb"), "paths start at the file's folder");
     assert!(!format!("{pipeline:?}").contains("tr@tra"), "a secret is printed");
 }
 
@@ -71,10 +58,7 @@ fn every_option_is_taken() {
     "#;
     let pipeline = read("shop.toml", text).unwrap();
     let pipeline::Source::Postgres(source) = &pipeline.source;
-    assert_eq!(
-        (source.slot.as_str(), source.publication.as_str()),
-        ("mine", "Mine too")
-    );
+    assert_eq!((source.slot.as_str(), source.publication.as_str()), ("mine", "Mine too"));
     assert!(source.publication_is_given);
     assert_eq!((source.copy_workers, source.copy_range_bytes), (2, 64 << 20));
     assert_eq!(source.idle_position_interval.as_secs(), 10);
@@ -323,9 +307,7 @@ fn two_pipelines_share_neither_a_slot_nor_a_file() {
     write("a.toml", &good);
     write(
         "b.toml",
-        &good
-            .replace("tables", "slot = \"tailwater_a\"\ntables")
-            .replace("shop.duckdb", "b.duckdb"),
+        &good.replace("tables", "slot = \"tailwater_a\"\ntables").replace("shop.duckdb", "b.duckdb"),
     );
     write("c.toml", &good.replace("shop.duckdb", "./shop.duckdb"));
     write("d.toml", &good.replace("shop.duckdb", "d.duckdb"));

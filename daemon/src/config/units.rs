@@ -16,13 +16,8 @@ const SIZES: [(&str, u64); 9] = [
     ("GiB", 1 << 30),
 ];
 
-const TIMES_MS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("min", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const TIMES_MS: [(&str, u64); 5] =
+    [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// Bytes.
 pub(super) fn size(text: &str) -> Result<u64, String> {
@@ -43,20 +38,12 @@ fn quantity(text: &str, units: &[(&str, u64)], example: &str) -> Result<u64, Str
         .parse()
         .map_err(|_error| format!("must start with a whole number and end with a unit: \"{example}\""))?;
     if unit.is_empty() {
-        return Err(format!(
-            "lacks its unit: write \"{example}\" (units: {})",
-            list(&names)
-        ));
+        return Err(format!("lacks its unit: write \"{example}\" (units: {})", list(&names)));
     }
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
-        return Err(format!(
-            "has the unknown unit `{unit}`; {}",
-            nearest(unit, &names)
-        ));
+        return Err(format!("has the unknown unit `{unit}`; {}", nearest(unit, &names)));
     };
-    number
-        .checked_mul(*factor)
-        .ok_or_else(|| format!("is too large: {text}"))
+    number.checked_mul(*factor).ok_or_else(|| format!("is too large: {text}"))
 }
 
 #[cfg(test)]
@@ -68,10 +55,7 @@ mod tests {
         assert_eq!(size("4MB"), Ok(4_000_000));
         assert_eq!(size("2 GiB"), Ok(2 << 30));
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(
-            size("4mb").unwrap_err(),
-            "has the unknown unit `mb`; did you mean `MB`?"
-        );
+        assert_eq!(size("4mb").unwrap_err(), "has the unknown unit `mb`; did you mean `MB`?");
         assert_eq!(
             duration("10").unwrap_err(),
             "lacks its unit: write \"10s\" (units: `ms`, `s`, `min`, `h` or `d`)"

@@ -25,11 +25,7 @@ impl Pipeline {
     /// `Operator` where the process does not start.
     pub(super) fn start(file: &Path, log: &Path) -> Result<Self> {
         let process = spawn(file, log).map_err(|error| trouble(format!("start tailwater run: {error}")))?;
-        Ok(Self {
-            file: file.to_path_buf(),
-            log: log.to_path_buf(),
-            process,
-        })
+        Ok(Self { file: file.to_path_buf(), log: log.to_path_buf(), process })
     }
 
     /// SIGKILL, and another process at once.
@@ -37,10 +33,7 @@ impl Pipeline {
     /// # Errors
     /// `Operator` where the process does not end or start.
     pub(super) async fn kill_and_restart(&mut self) -> Result<()> {
-        self.process
-            .kill()
-            .await
-            .map_err(|error| trouble(format!("kill the pipeline: {error}")))?;
+        self.process.kill().await.map_err(|error| trouble(format!("kill the pipeline: {error}")))?;
         self.process =
             spawn(&self.file, &self.log).map_err(|error| trouble(format!("start tailwater run: {error}")))?;
         Ok(())
@@ -53,10 +46,9 @@ impl Pipeline {
     pub(super) fn still_runs(&mut self) -> Result<()> {
         match self.process.try_wait() {
             Ok(None) => Ok(()),
-            Ok(Some(status)) => Err(trouble(format!(
-                "the pipeline ended ({status}):\n{}",
-                self.last_words()
-            ))),
+            Ok(Some(status)) => {
+                Err(trouble(format!("the pipeline ended ({status}):\n{}", self.last_words())))
+            }
             Err(error) => Err(trouble(format!("look after the pipeline: {error}"))),
         }
     }
@@ -66,25 +58,18 @@ impl Pipeline {
     /// # Errors
     /// `Operator` where it does not.
     pub(super) async fn stop(mut self) -> Result<()> {
-        let pid = self
-            .process
-            .id()
-            .and_then(|pid| i32::try_from(pid).ok())
-            .and_then(Pid::from_raw);
+        let pid = self.process.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
             kill_process(pid, Signal::TERM)
                 .map_err(|error| trouble(format!("stop the pipeline: {error}")))?;
         }
         match tokio::time::timeout(STOP_WITHIN, self.process.wait()).await {
             Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(trouble(format!(
-                "the pipeline ends badly ({status}):\n{}",
-                self.last_words()
-            ))),
+            Ok(Ok(status)) => {
+                Err(trouble(format!("the pipeline ends badly ({status}):\n{}", self.last_words())))
+            }
             Ok(Err(error)) => Err(trouble(format!("wait for the pipeline: {error}"))),
-            Err(_elapsed) => Err(trouble(format!(
-                "the pipeline does not stop within {STOP_WITHIN:?}"
-            ))),
+            Err(_elapsed) => Err(trouble(format!("the pipeline does not stop within {STOP_WITHIN:?}"))),
         }
     }
 
@@ -92,10 +77,7 @@ impl Pipeline {
         let text = std::fs::read(&self.log).unwrap_or_default();
         let text = String::from_utf8_lossy(&text).into_owned();
         let lines: Vec<&str> = text.lines().collect();
-        lines
-            .get(lines.len().saturating_sub(10)..)
-            .unwrap_or_default()
-            .join("\n")
+        lines.get(lines.len().saturating_sub(10)..).unwrap_or_default().join("\n")
     }
 }
 

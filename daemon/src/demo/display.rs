@@ -52,12 +52,7 @@ impl Display {
         let work = BARS.add(ProgressBar::new(0).with_style(copy_style()));
         let (stream, tables) = (line(), super::shop::TABLES.iter().map(|_| line()).collect());
         let time = BARS.add(ProgressBar::new(0).with_style(time_style()));
-        Self::Terminal(Lines {
-            work,
-            stream,
-            tables,
-            time,
-        })
+        Self::Terminal(Lines { work, stream, tables, time })
     }
 
     /// Something worth a line of its own that stays.
@@ -178,24 +173,13 @@ mod tests {
             position: "0/16B3748".into(),
             rates: (1_843, 1_840),
             lag: Some((12_345, Duration::from_millis(120))),
-            tables: vec![
-                ("customers", Some(50_000), Some(49_000)),
-                ("carts", Some(7), None),
-            ],
+            tables: vec![("customers", Some(50_000), Some(49_000)), ("carts", Some(7), None)],
             ..View::default()
         };
         expect!["following: 1,843 changes/s at the source, 1,840 arriving, lag 0.1 s (12.06 KiB), position 0/16B3748"]
             .assert_eq(&stream(&view));
         expect!["customers 50,000/49,000  carts 7/-"].assert_eq(&tables(&view));
-        view.copy = Some((
-            CopyTotals {
-                rows: 5,
-                rows_estimated: 10,
-                tables: 2,
-                tables_done: 1,
-            },
-            1,
-        ));
+        view.copy = Some((CopyTotals { rows: 5, rows_estimated: 10, tables: 2, tables_done: 1 }, 1));
         expect!["copying: 5 of about 10 rows, 1 of 2 tables, 1 rows/s, about 5 s left"]
             .assert_eq(&stream(&view));
     }

@@ -24,15 +24,16 @@ use std::time::{Duration, Instant};
 
 use tailwater_core::checkpoint::replace_file;
 use tailwater_core::{Error, Position, Result};
+use tailwater_duckdb::Answer;
 use tailwater_postgres::lsn::Lsn;
 use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Exit, complain};
 use crate::config::{self, Pipeline};
-use crate::kinds;
 use crate::progress::CopyTotals;
-use crate::run::Signals;
 use crate::throwaway::{Postgres, Step, Wanted};
+use crate::{kinds, signals};
 use display::{Display, View};
 use traffic::{Moment, Traffic, connect, failed};
 use watch::Watch;
@@ -48,10 +49,11 @@ const CATCH_UP_WITHIN: Duration = Duration::from_secs(120);
 /// # Errors
 /// Those of the table above, and those of the throw-away Postgres.
 pub(crate) async fn demo(length: Duration, folder: &Path) -> Result<Exit> {
-    let mut signals = Signals::listen()?;
+    let stop = CancellationToken::new();
+    signals::cancel_on_signal(stop.clone())?;
     tokio::select! {
         outcome = Box::pin(play(length, folder)) => outcome,
-        () = signals.next() => Ok(Exit::Interrupted),
+        () = stop.cancelled() => Ok(Exit::Interrupted),
     }
 }
 
@@ -76,12 +78,7 @@ async fn play(length: Duration, folder: &Path) -> Result<Exit> {
 
     let client = connect(&url).await?;
     fill(&client, &display).await?;
-    let stage = Stage {
-        pipeline,
-        client,
-        length,
-        started: Instant::now(),
-    };
+    let stage = Stage { pipeline, client, length, started: Instant::now() };
     let compared = stage.run(&url, &files, &mut display).await;
     display.end();
     let compared = compared?;
@@ -100,29 +97,19 @@ async fn play(length: Duration, folder: &Path) -> Result<Exit> {
 /// The shop opens.
 async fn fill(client: &Client, display: &Display) -> Result<()> {
     display.note("Filling a small shop with 860,000 rows");
-    client
-        .batch_execute(shop::SCHEMA)
-        .await
-        .map_err(|error| failed("make the shop in", &error))?;
+    client.batch_execute(shop::SCHEMA).await.map_err(|error| failed("make the shop in", &error))?;
     let steps = shop::FILL.len() as u64;
     for (done, (table, sql)) in (0..).zip(shop::FILL) {
         display.work(&format!("filling {table}"), done, steps);
-        client
-            .batch_execute(sql)
-            .await
-            .map_err(|error| failed(&format!("fill {table} in"), &error))?;
+        client.batch_execute(sql).await.map_err(|error| failed(&format!("fill {table} in"), &error))?;
     }
     display.work("filled", steps, steps);
     // The copy takes its estimates from the statistics.
-    client
-        .batch_execute("ANALYZE")
-        .await
-        .map_err(|error| failed("analyse", &error))
+    client.batch_execute("ANALYZE").await.map_err(|error| failed("analyse", &error))
 }
 
 /// Where the demo's files are.
 struct Files {
-    folder: PathBuf,
     pipeline: PathBuf,
     target: PathBuf,
     log: PathBuf,
@@ -154,7 +141,6 @@ impl Files {
             }
         }
         Ok(Self {
-            folder: folder.to_path_buf(),
             pipeline: folder.join("shop.toml"),
             target: folder.join("shop.duckdb"),
             log: folder.join("tailwater.log"),
@@ -174,7 +160,7 @@ impl Files {
         let (pipeline, target) = (self.pipeline.display(), self.target.display());
         format!(
             "Every table is equal. The copy is {target}; its log is {}. To ask it something:\n\n  \
-             tailwater query {pipeline} \"SELECT status, count(*), sum(total) FROM orders GROUP BY ALL\"\n  \
+             tailwater query {pipeline} \"SELECT status, count(*), sum(total) FROM public.orders GROUP BY ALL\"\n  \
              duckdb {target}\n",
             self.log.display()
         )
@@ -216,8 +202,7 @@ impl Stage {
         display.note(&format!(
             "Traffic stops after {changes} changes; waiting until DuckDB has the last of them"
         ));
-        self.catch_up(&mut process, &mut observed, changes, display)
-            .await?;
+        self.catch_up(&mut process, &mut observed, changes, display).await?;
         process.stop().await?;
         proof::compare(&self.client, &self.pipeline).await
     }
@@ -242,10 +227,7 @@ impl Stage {
         let mut tick = tokio::time::interval(TICK);
         while observed.held < Some(end) || observed.view.copy.is_some() {
             if Instant::now() > deadline {
-                let message = format!(
-                    "the target holds {}, the source is at {end}",
-                    observed.view.position
-                );
+                let message = format!("the target holds {}, the source is at {end}", observed.view.position);
                 return Err(
                     Error::operator("TW-DEMO-013", message).remedy("see tailwater.log in the demo's folder")
                 );
@@ -260,11 +242,7 @@ impl Stage {
 
     async fn source_end(&self) -> Result<Lsn> {
         let sql = "SELECT pg_current_wal_insert_lsn()::text";
-        let row = self
-            .client
-            .query_one(sql, &[])
-            .await
-            .map_err(|error| failed("ask", &error))?;
+        let row = self.client.query_one(sql, &[]).await.map_err(|error| failed("ask", &error))?;
         let text: String = row.try_get(0).map_err(|error| failed("ask", &error))?;
         text.parse()
             .map_err(|error| Error::operator("TW-DEMO-010", format!("the source's position {text}: {error}")))
@@ -272,17 +250,15 @@ impl Stage {
 
     /// Looks at both sides.
     async fn observe(&self, observed: &mut Observed, changes: u64) -> Result<()> {
-        observed
-            .watch
-            .source(Instant::now(), self.source_end().await?, changes);
+        observed.watch.source(Instant::now(), self.source_end().await?, changes);
         let counting = observed.counted_at.is_none_or(|at| at.elapsed() >= COUNT_EVERY);
         if counting {
             observed.counted_at = Some(Instant::now());
             observed.view.tables = self.count().await?;
         }
         // While the pipeline is being restarted there is nobody to ask; the next look will tell.
-        if let Ok(Some(position)) = self.ask(kinds::position).await {
-            observed.target(&position);
+        if let Ok(Some(held)) = self.ask(kinds::position).await {
+            observed.target(&held.position);
         }
         observed.view.rates = observed.watch.rates(Instant::now());
         (observed.view.elapsed, observed.view.length) = (self.started.elapsed(), self.length);
@@ -292,19 +268,13 @@ impl Stage {
     async fn count(&self) -> Result<Vec<(&'static str, Option<u64>, Option<u64>)>> {
         let mut tables = Vec::new();
         for table in shop::TABLES {
-            let sql = format!("SELECT count(*) FROM {table}");
-            let row = self
-                .client
-                .query_one(&sql, &[])
-                .await
-                .map_err(|error| failed("count rows in", &error))?;
+            let sql = format!("SELECT count(*) FROM public.{table}");
+            let row =
+                self.client.query_one(&sql, &[]).await.map_err(|error| failed("count rows in", &error))?;
             let source: i64 = row.try_get(0).map_err(|error| failed("count rows in", &error))?;
             // Before its copy has begun the target has no such table.
-            let target = self
-                .ask(move |pipeline| kinds::count(pipeline, "public", table))
-                .await
-                .ok();
-            tables.push((table, u64::try_from(source).ok(), target));
+            let target = self.ask(move |pipeline| kinds::query(pipeline, &sql)).await;
+            tables.push((table, u64::try_from(source).ok(), target.ok().and_then(first_number)));
         }
         Ok(tables)
     }
@@ -316,13 +286,13 @@ impl Stage {
     ) -> Result<T> {
         let pipeline = self.pipeline.clone();
         let answer = tokio::task::spawn_blocking(move || ask(&pipeline)).await;
-        answer.unwrap_or_else(|error| {
-            Err(Error::transient(
-                "TW-DEMO-011",
-                format!("ask the target: {error}"),
-            ))
-        })
+        answer
+            .unwrap_or_else(|error| Err(Error::transient("TW-DEMO-011", format!("ask the target: {error}"))))
     }
+}
+
+fn first_number(answer: Answer) -> Option<u64> {
+    answer.rows.into_iter().next()?.into_iter().next()??.parse().ok()
 }
 
 /// What has been seen so far.
@@ -348,10 +318,7 @@ impl Observed {
         (self.view.copy, self.copy_seen) = (None, None);
         if let Ok(held) = position.stream.parse() {
             self.held = Some(held);
-            self.view.lag = self
-                .watch
-                .target(Instant::now(), held)
-                .map(|lag| (lag.bytes, lag.age));
+            self.view.lag = self.watch.target(Instant::now(), held).map(|lag| (lag.bytes, lag.age));
         }
     }
 }

@@ -34,19 +34,12 @@ impl Compared {
 /// # Errors
 /// Where one of them cannot be read.
 pub(super) async fn compare(source: &Client, pipeline: &Pipeline) -> Result<Vec<Compared>> {
-    source
-        .batch_execute(PLAIN_TEXT)
-        .await
-        .map_err(|error| failed("prepare the proof on", &error))?;
+    source.batch_execute(PLAIN_TEXT).await.map_err(|error| failed("prepare the proof on", &error))?;
     let mut compared = Vec::new();
     for table in TABLES {
         let source = digest_source(source, table).await?;
         let target = kinds::digest(pipeline, "public", table)?;
-        compared.push(Compared {
-            table,
-            source,
-            target,
-        });
+        compared.push(Compared { table, source, target });
     }
     Ok(compared)
 }
@@ -61,15 +54,9 @@ async fn digest_source(client: &Client, table: &str) -> Result<Digest> {
         )
         .await
         .map_err(trouble)?;
-    let columns = columns
-        .iter()
-        .map(|row| row.try_get(0))
-        .collect::<Result<Vec<String>, _>>()
-        .map_err(trouble)?;
-    let open = format!(
-        "BEGIN; DECLARE all_rows CURSOR FOR SELECT {} FROM {table}",
-        columns.join(", ")
-    );
+    let columns =
+        columns.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>().map_err(trouble)?;
+    let open = format!("BEGIN; DECLARE all_rows CURSOR FOR SELECT {} FROM {table}", columns.join(", "));
     client.batch_execute(&open).await.map_err(trouble)?;
     let fetch = client.prepare(FETCH).await.map_err(trouble)?;
     let mut digest = Digest::default();
@@ -94,12 +81,7 @@ pub(super) fn describe(compared: &[Compared]) -> String {
     let side = |digest: &Digest| format!("{:>9} rows {:032x}", digest.rows, digest.hash);
     let line = |compared: &Compared| {
         let verdict = if compared.equal() { "equal" } else { "DIFFERENT" };
-        format!(
-            "{:<12} {}  {}  {verdict}",
-            compared.table,
-            side(&compared.source),
-            side(&compared.target)
-        )
+        format!("{:<12} {}  {}  {verdict}", compared.table, side(&compared.source), side(&compared.target))
     };
     let head = format!(
         "{:<12} {:<47}  {:<47}",
@@ -113,11 +95,8 @@ pub(super) fn describe(compared: &[Compared]) -> String {
 
 /// The error when anything differs.
 pub(super) fn different(compared: &[Compared]) -> Option<Error> {
-    let tables: Vec<&str> = compared
-        .iter()
-        .filter(|compared| !compared.equal())
-        .map(|compared| compared.table)
-        .collect();
+    let tables: Vec<&str> =
+        compared.iter().filter(|compared| !compared.equal()).map(|compared| compared.table).collect();
     (!tables.is_empty()).then(|| {
         let message = format!("source and target differ in {}", tables.join(", "));
         Error::data("TW-DEMO-012", message).remedy("please report it with demo-data/tailwater.log")
@@ -133,16 +112,9 @@ mod tests {
     #[test]
     fn a_difference_is_seen_in_rows_and_in_content() {
         let digest = |rows, hash| Digest { rows, hash };
-        let same = Compared {
-            table: "orders",
-            source: digest(200_000, 0xabc),
-            target: digest(200_000, 0xabc),
-        };
-        let content = Compared {
-            table: "stock",
-            source: digest(2, 1),
-            target: digest(2, 2),
-        };
+        let same =
+            Compared { table: "orders", source: digest(200_000, 0xabc), target: digest(200_000, 0xabc) };
+        let content = Compared { table: "stock", source: digest(2, 1), target: digest(2, 2) };
         assert!(different(&[same]).is_none());
         assert!(
             different(&[same, content]).is_some_and(|error| error.message().ends_with("differ in stock"))

@@ -29,11 +29,7 @@ impl Traffic {
             let writer = write(url.to_owned(), number, stop.clone(), Arc::clone(&committed));
             writers.spawn(writer);
         }
-        Self {
-            writers,
-            stop,
-            committed,
-        }
+        Self { writers, stop, committed }
     }
 
     /// Rows changed and committed so far.
@@ -65,13 +61,9 @@ impl Traffic {
 /// # Errors
 /// `Operator` where the server does not take it.
 pub(super) async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls)
-        .await
-        .map_err(|error| failed("connect", &error))?;
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "it ends with the client, which owns the other half of it"
-    )]
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.map_err(|error| failed("connect", &error))?;
+    #[allow(clippy::disallowed_methods, reason = "it ends with the client, which owns the other half of it")]
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!("a connection of the demo ended: {error}");
@@ -81,9 +73,7 @@ pub(super) async fn connect(url: &str) -> Result<Client> {
 }
 
 pub(super) fn failed(doing: &str, error: &tokio_postgres::Error) -> Error {
-    let why = error
-        .as_db_error()
-        .map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let why = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
     Error::operator("TW-DEMO-010", format!("{doing} the throw-away Postgres: {why}"))
 }
 
@@ -109,19 +99,13 @@ const WORK: [(&str, u64); 7] = [
         1,
     ),
     // The long description is not part of what the server sends.
-    (
-        "UPDATE products SET price = price + 0.01 WHERE id = 1 + abs($1::bigint) % 4000",
-        1,
-    ),
+    ("UPDATE products SET price = price + 0.01 WHERE id = 1 + abs($1::bigint) % 4000", 1),
     (
         "UPDATE customers SET credit = credit + 1.25, profile = jsonb_build_object('last', $1::bigint)
          WHERE id = 1 + abs($1::bigint) % 50000",
         1,
     ),
-    (
-        "DELETE FROM order_lines WHERE order_id = 1 + abs($1::bigint) % 200000 AND line = 3",
-        1,
-    ),
+    ("DELETE FROM order_lines WHERE order_id = 1 + abs($1::bigint) % 200000 AND line = 3", 1),
     (
         "INSERT INTO carts (customer_id, items)
          VALUES (1 + abs($1::bigint) % 50000, jsonb_build_array($1::bigint, 'and more'))",
@@ -133,10 +117,7 @@ async fn write(url: String, number: u64, stop: CancellationToken, committed: Arc
     let client = connect(&url).await?;
     let mut work: Vec<(Statement, bool)> = Vec::new();
     for (sql, rows) in WORK {
-        let statement = client
-            .prepare(sql)
-            .await
-            .map_err(|error| failed("prepare traffic on", &error))?;
+        let statement = client.prepare(sql).await.map_err(|error| failed("prepare traffic on", &error))?;
         work.push((statement, rows > 1));
     }
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (number + 1));
@@ -220,10 +201,7 @@ impl Moment {
             Self::Killed => return Ok(0),
             Self::Truncated => "TRUNCATE carts",
         };
-        client
-            .batch_execute(sql)
-            .await
-            .map_err(|error| failed("play the script on", &error))?;
+        client.batch_execute(sql).await.map_err(|error| failed("play the script on", &error))?;
         Ok(if self == Self::LargeTransaction { 50_000 } else { 0 })
     }
 }

@@ -52,27 +52,17 @@ impl Watch {
             .find(|sample| sample.end <= position)
             .map_or(0, |sample| sample.changes);
         self.arrivals.push_back((now, held));
-        while self
-            .arrivals
-            .front()
-            .is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER)
-        {
+        while self.arrivals.front().is_some_and(|(at, _)| now.duration_since(*at) > RATE_OVER) {
             self.arrivals.pop_front();
         }
         let first_missing = self.samples.iter().find(|sample| sample.end > position);
         let age = first_missing.map_or(Duration::ZERO, |sample| now.duration_since(sample.at));
-        Some(Lag {
-            bytes: last.end.0.saturating_sub(position.0),
-            age,
-        })
+        Some(Lag { bytes: last.end.0.saturating_sub(position.0), age })
     }
 
     /// Changes per second at the source, and into the target.
     pub(super) fn rates(&self, now: Instant) -> (u64, u64) {
-        let recent = self
-            .samples
-            .iter()
-            .find(|sample| now.duration_since(sample.at) <= RATE_OVER);
+        let recent = self.samples.iter().find(|sample| now.duration_since(sample.at) <= RATE_OVER);
         let source = recent
             .zip(self.samples.back())
             .map(|(first, last)| (first.at, first.changes, last.at, last.changes));
@@ -85,10 +75,7 @@ impl Watch {
 fn rate((first_at, first, last_at, last): (Instant, u64, Instant, u64)) -> u64 {
     let millis = last_at.duration_since(first_at).as_millis();
     let changes = u128::from(last.saturating_sub(first)) * 1000;
-    changes
-        .checked_div(millis)
-        .and_then(|rate| u64::try_from(rate).ok())
-        .unwrap_or(0)
+    changes.checked_div(millis).and_then(|rate| u64::try_from(rate).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -105,18 +92,9 @@ mod tests {
         }
         assert_eq!(
             watch.target(at(2000), Lsn(150)),
-            Some(Lag {
-                bytes: 50,
-                age: Duration::from_millis(400)
-            })
+            Some(Lag { bytes: 50, age: Duration::from_millis(400) })
         );
-        assert_eq!(
-            watch.target(at(2000), Lsn(200)),
-            Some(Lag {
-                bytes: 0,
-                age: Duration::ZERO
-            })
-        );
+        assert_eq!(watch.target(at(2000), Lsn(200)), Some(Lag { bytes: 0, age: Duration::ZERO }));
         assert_eq!(watch.rates(at(2000)).0, 500);
     }
 
