@@ -11,6 +11,7 @@
 )]
 
 pub mod client;
+pub mod contract;
 pub mod proxy;
 pub mod random;
 pub mod servers;

@@ -10,8 +10,8 @@
 //!  "data":{"id":2,"note":"x"},"old":{"id":1},"unsent":["text"],"commit":true}
 //! ```
 //! (on one line). Types are `insert`, `update`, `delete` (its `data` is the old row, or the key of it), `truncate`,
-//! `snapshot` (a row of the first copy, between `snapshot-start` and `snapshot-end`), `schema` (the table has these
-//! columns from here on; comes after every restart too), `drop` and `message`. `old` holds what was sent of the old
+//! `snapshot` (a row of the first copy, between `snapshot-start`, with the columns, and `snapshot-end`), `schema` (the
+//! table has these columns from here on; comes after every restart too), `drop` and `message`. `old` holds what was sent of the old
 //! row; `unsent` names the columns of `data` whose value did not change and did not come. The last line of a source
 //! transaction has `commit`.
 

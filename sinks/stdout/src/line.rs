@@ -91,8 +91,11 @@ impl Encoder {
             Change::Copied { table, new } => self.row("snapshot", table, None, new, event),
             Change::Truncate { table } => self.start("truncate", table, event),
             Change::Drop { table } => self.start("drop", table, event),
-            Change::CopyStart { table } => self.start("snapshot-start", table, event),
             Change::CopyEnd { table } => self.start("snapshot-end", table, event),
+            Change::CopyStart { table } => {
+                self.start("snapshot-start", table, event);
+                self.columns(table);
+            }
             Change::Shape { table } => {
                 self.start("schema", table, event);
                 self.columns(table);

@@ -124,7 +124,7 @@ fn every_change_is_a_line() {
     assert_eq!(held, None);
     sink.write(&everything()).unwrap();
     expect![[r#"
-        {"type":"snapshot-start","source":"postgres 7","schema":"public","table":"t","ts_us":1,"xid":0,"position":"0/10","ordinal":0}
+        {"type":"snapshot-start","source":"postgres 7","schema":"public","table":"t","ts_us":1,"xid":0,"position":"0/10","ordinal":0,"id":16384,"columns":[{"id":1,"name":"id","type":"integer","key":true},{"id":2,"name":"say \"hi\"","type":"text","key":false},{"id":3,"name":"doc","type":"jsonb","key":false}]}
         {"type":"snapshot","source":"postgres 7","schema":"public","table":"t","ts_us":1,"xid":0,"position":"0/10","ordinal":0,"data":{"id":1,"say \"hi\"":"a\nb","doc":{"a":1}}}
         {"type":"snapshot-end","source":"postgres 7","schema":"public","table":"t","ts_us":1,"xid":0,"position":"0/10","ordinal":1}
         {"type":"schema","source":"postgres 7","schema":"public","table":"t","ts_us":1700000000000001,"xid":7,"position":"0/20","ordinal":0,"id":16384,"columns":[{"id":1,"name":"id","type":"integer","key":true},{"id":2,"name":"say \"hi\"","type":"text","key":false},{"id":3,"name":"doc","type":"jsonb","key":false}]}
@@ -145,7 +145,7 @@ fn rows_are_flat_in_format_row() {
     let setup = Setup { format: Format::Row, ..Setup::new() };
     setup.open().0.write(&everything()).unwrap();
     expect![[r#"
-        {"_type":"snapshot-start","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1,"_xid":0,"_position":"0/10","_ordinal":0}
+        {"_type":"snapshot-start","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1,"_xid":0,"_position":"0/10","_ordinal":0,"_id":16384,"_columns":[{"id":1,"name":"id","type":"integer","key":true},{"id":2,"name":"say \"hi\"","type":"text","key":false},{"id":3,"name":"doc","type":"jsonb","key":false}]}
         {"_type":"snapshot","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1,"_xid":0,"_position":"0/10","_ordinal":0,"id":1,"say \"hi\"":"a\nb","doc":{"a":1}}
         {"_type":"snapshot-end","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1,"_xid":0,"_position":"0/10","_ordinal":1}
         {"_type":"schema","_source":"postgres 7","_schema":"public","_table":"t","_ts_us":1700000000000001,"_xid":7,"_position":"0/20","_ordinal":0,"_id":16384,"_columns":[{"id":1,"name":"id","type":"integer","key":true},{"id":2,"name":"say \"hi\"","type":"text","key":false},{"id":3,"name":"doc","type":"jsonb","key":false}]}
