@@ -66,7 +66,7 @@ pub async fn commit_to_queryable(server: &Server, rate: u32, seconds: u32) -> Ou
     let url = url.parse().map_err(|error: tailwater_core::Error| error.to_string())?;
     let tables = tailwater_postgres::Patterns::parse(&["public.due"]).map_err(|error| error.to_string())?;
     let source = tailwater_postgres::Config::new("latency", url, tables);
-    let sink = tailwater_duckdb::Config::new("latency", folder.path().join("latency.duckdb"));
+    let sink = tailwater_duckdb::Config::new(folder.path().join("latency.duckdb"), "latency");
     let latencies_ms = Arc::new(Mutex::new(Vec::new()));
     let stop = CancellationToken::new();
     let (publisher, watcher) = status::channel();

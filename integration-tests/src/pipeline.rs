@@ -45,7 +45,7 @@ impl Pipeline {
         let folder = tempfile::tempdir().unwrap();
         let tables = tailwater_postgres::Patterns::parse(patterns.iter().copied()).unwrap();
         let source = tailwater_postgres::Config::new(name, url.parse().unwrap(), tables);
-        let sink = tailwater_duckdb::Config::new(name, folder.path().join("target.duckdb"));
+        let sink = tailwater_duckdb::Config::new(folder.path().join("target.duckdb"), name);
         Self { source, sink, options: Options::default(), folder }
     }
 
