@@ -39,7 +39,7 @@ pub(crate) fn writable(file: &Path) -> Option<Finding> {
     let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     tempfile::Builder::new().prefix(".tailwater-check").tempfile_in(folder).err().map(|error| {
         let message = format!("{} cannot be written: {error}", file.display());
-        Finding::error("TW-CLI-008", message)
+        Finding::error("TW-CLI-007", message)
             .remedy(format!("make {} writable by this user", folder.display()))
     })
 }

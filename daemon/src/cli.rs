@@ -1,4 +1,14 @@
 //! The command line: what may be typed, and which exit code answers. Each command's work lives in its own file.
+//!
+//! | code | kind | meaning | cure |
+//! |---|---|---|---|
+//! | TW-CLI-001 | transient | the runtime, or listening to signals, cannot start | look at the machine's limits |
+//! | TW-CLI-002 | operator | `TAILWATER_LOG` is no filter | `info`, or as its message shows |
+//! | TW-CLI-003 | operator | the stored position cannot be read or printed | use the release that wrote it |
+//! | TW-CLI-004 | operator | `drop` has nobody to ask | `--yes` |
+//! | TW-CLI-005 | operator | the sink keeps nothing that could be asked | use `[sink.duckdb]` |
+//! | TW-CLI-006 | transient | asking the target breaks down | report it |
+//! | TW-CLI-007 | operator | the folder of the position file cannot be written | give the right to write it |
 
 use std::io::Write as _;
 use std::path::PathBuf;

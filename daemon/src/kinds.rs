@@ -115,7 +115,7 @@ pub(crate) fn query(pipeline: &Pipeline, sql: &str) -> Result<Answer> {
     match &pipeline.sink {
         Sink::DuckDb(sink) => tailwater_duckdb::query(&sink.path, sql),
         Sink::Stdout(_) => {
-            Err(Error::operator("TW-CLI-006", "[sink.stdout] keeps nothing that could be asked"))
+            Err(Error::operator("TW-CLI-005", "[sink.stdout] keeps nothing that could be asked"))
         }
     }
 }
@@ -131,7 +131,7 @@ pub(crate) fn digest(pipeline: &Pipeline, schema: &str, table: &str) -> Result<D
             tailwater_duckdb::digest(&database.connect()?, &format!("FROM \"{schema}\".\"{table}\""))
         }
         Sink::Stdout(_) => {
-            Err(Error::operator("TW-CLI-006", "[sink.stdout] keeps nothing that could be hashed"))
+            Err(Error::operator("TW-CLI-005", "[sink.stdout] keeps nothing that could be hashed"))
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::kinds;
 pub(crate) async fn query(pipeline: Pipeline, sql: String, format: QueryFormat) -> Result<Exit> {
     let answer = tokio::task::spawn_blocking(move || kinds::query(&pipeline, &sql)).await;
     let answer =
-        answer.map_err(|error| Error::transient("TW-CLI-007", format!("ask the target: {error}")))??;
+        answer.map_err(|error| Error::transient("TW-CLI-006", format!("ask the target: {error}")))??;
     let text = match format {
         QueryFormat::Table => table(&answer),
         QueryFormat::Json => json(&answer),

@@ -2,17 +2,17 @@
 //! `pipeline.rs` knows what they mean. Nothing but the files themselves (and the `${file:…}` they name) is touched:
 //! whether a server answers is for [`check`](crate::check) to find out.
 //!
-//! | code | meaning | cure |
-//! |---|---|---|
-//! | `TW-CFG-001` | the file or folder cannot be read, or holds no `*.toml` | name a pipeline file |
-//! | `TW-CFG-002` | not TOML | mend the line it names |
-//! | `TW-CFG-003` | an unknown key or section | use the spelling it proposes |
-//! | `TW-CFG-004` | a value of the wrong type | write what it asks for |
-//! | `TW-CFG-005` | a value out of range, with a wrong unit, or a word that is none of the choices | likewise |
-//! | `TW-CFG-006` | a missing key, or not exactly one source and one sink | add or remove what it names |
-//! | `TW-CFG-007` | `${…}` that leads nowhere | set the variable, create the file |
-//! | `TW-CFG-008` | the file's name makes no pipeline name | rename the file |
-//! | `TW-CFG-009` | two pipelines share a slot or a file | give one of them its own |
+//! | code | kind | meaning | cure |
+//! |---|---|---|---|
+//! | TW-CFG-001 | operator | the file or folder cannot be read, or holds no `*.toml` | name a pipeline file |
+//! | TW-CFG-002 | operator | not TOML | mend the line it names |
+//! | TW-CFG-003 | operator | an unknown key or section | use the spelling it proposes |
+//! | TW-CFG-004 | operator | a value of the wrong type | write what it asks for |
+//! | TW-CFG-005 | operator | a value out of range, with a wrong unit, or a word that is none of the choices | likewise |
+//! | TW-CFG-006 | operator | a missing key, or not exactly one source and one sink | add or remove what it names |
+//! | TW-CFG-007 | operator | `${…}` that leads nowhere | set the variable, create the file |
+//! | TW-CFG-008 | operator | the file's name makes no pipeline name | rename the file |
+//! | TW-CFG-009 | operator | two pipelines share a slot or a file | give one of them its own |
 
 mod document;
 mod pipeline;

@@ -4,13 +4,13 @@
 //! The order of events is here; `shop` is the schema, `traffic` what happens to it, `child` the pipeline's process,
 //! `watch` measures, `display` draws, `proof` compares.
 //!
-//! | code | meaning | cure |
-//! |---|---|---|
-//! | `TW-DEMO-010` | the throw-away Postgres refuses what the demo does with it | see the message; report it |
-//! | `TW-DEMO-011` | the pipeline's process does not start, run or stop as it should | see the message and `tailwater.log` |
-//! | `TW-DEMO-012` | source and target differ | report it |
-//! | `TW-DEMO-013` | the target does not reach the source's last position | see `tailwater.log` |
-//! | `TW-DEMO-014` | the folder for the demo's files cannot be used | `--folder` with another one |
+//! | code | kind | meaning | cure |
+//! |---|---|---|---|
+//! | TW-DEMO-010 | operator | the throw-away Postgres refuses what the demo does with it | see the message; report it |
+//! | TW-DEMO-011 | operator | the pipeline's process does not start, run or stop as it should | see the message and `tailwater.log` |
+//! | TW-DEMO-012 | data | source and target differ | report it |
+//! | TW-DEMO-013 | operator | the target does not reach the source's last position | see `tailwater.log` |
+//! | TW-DEMO-014 | operator | the folder for the demo's files cannot be used | `--folder` with another one |
 
 mod child;
 mod display;
