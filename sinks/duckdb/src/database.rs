@@ -13,7 +13,9 @@ use tailwater_core::{Error, Result};
 
 use crate::chunk::Chunk;
 use crate::error::{self, Values};
+use crate::layout::LogicalType;
 use crate::rows::Rows;
+use crate::values::ColumnType;
 
 /// An open database file, or one in memory (`:memory:`). Clones share it; it is closed with the last connection.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ impl Database {
         let mut config = Config::new()?;
         config.set("autoinstall_known_extensions", "false")?;
         config.set("autoload_known_extensions", "false")?;
+        // No statement reads or writes other files, whoever wrote it.
+        config.set("enable_external_access", "false")?;
         for (key, value) in settings {
             config.set(key, value)?;
         }
@@ -74,6 +78,12 @@ impl Database {
         // SAFETY: the message was allocated by DuckDB and is freed once; null is permitted.
         unsafe { ffi::duckdb_free(message.cast()) };
         Err(error::opening(&text).doing(format!("open {name}")))
+    }
+
+    /// How many clones and connections have it open.
+    #[cfg(test)]
+    pub(crate) fn users(&self) -> usize {
+        Arc::strong_count(&self.0)
     }
 
     /// A new connection, with a transaction state of its own.
@@ -243,6 +253,26 @@ impl<'c> Statement<'c> {
             ffi::duckdb_statement_type_DUCKDB_STATEMENT_TYPE_EXPLAIN => StatementType::Explain,
             _ => StatementType::Other,
         }
+    }
+
+    /// Names and types of the columns of its rows; no type for those we neither write nor render.
+    #[must_use]
+    pub fn columns(&self) -> Vec<(String, Option<ColumnType>)> {
+        // SAFETY: the statement is live, here and below.
+        let count = unsafe { ffi::duckdb_prepared_statement_column_count(self.raw) };
+        let column = |index| {
+            // SAFETY: the name is ours to free, which is done below.
+            let name = unsafe { ffi::duckdb_prepared_statement_column_name(self.raw, index) };
+            // SAFETY: a C string or null.
+            let column_name = unsafe { text(name) };
+            // SAFETY: allocated by DuckDB, freed once; null is permitted.
+            unsafe { ffi::duckdb_free(name.cast_mut().cast()) };
+            // SAFETY: the type is ours to destroy, which its drop does.
+            let logical =
+                LogicalType(unsafe { ffi::duckdb_prepared_statement_column_logical_type(self.raw, index) });
+            (column_name, logical.column_type())
+        };
+        (0..count).map(column).collect()
     }
 
     /// Runs it and returns how many rows it changed.

@@ -30,6 +30,9 @@ use std::path::Path;
 use libduckdb_sys as ffi;
 use tailwater_core::{Error, Result};
 
+/// The code for a query socket that cannot be made or used.
+pub(crate) const TROUBLE_WITH_SOCKET: &str = "TW-DUCK-016";
+
 /// The bytes 8 to 12 of every `DuckDB` file, after a checksum.
 const MAGIC: &[u8] = b"DUCK";
 const MAGIC_END: u64 = 12;
