@@ -12,6 +12,9 @@
 
 pub mod client;
 pub mod contract;
+pub mod edge_values;
+pub mod faults;
+pub mod pipeline;
 pub mod proxy;
 pub mod random;
 pub mod servers;

@@ -188,5 +188,5 @@ impl Running {
 pub fn rows(file: &Path, table: &str) -> Vec<Vec<Option<String>>> {
     let database = tailwater_duckdb::database::Database::open(file, &[("access_mode", "read_only")]).unwrap();
     let connection = database.connect().unwrap();
-    tailwater_duckdb::digest::dump(&connection, table).unwrap()
+    tailwater_duckdb::dump(&connection, &format!("SELECT * FROM {table}")).unwrap()
 }

@@ -12,3 +12,5 @@ mod catalogue;
 mod connection;
 mod servers;
 mod setup;
+mod silent_loss;
+mod types;
