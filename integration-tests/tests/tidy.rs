@@ -243,7 +243,7 @@ fn every_error_code_is_documented_and_no_other() {
 fn keys() -> BTreeSet<String> {
     let text = fs::read_to_string(top().join("daemon/src/config/pipeline.rs")).unwrap();
     let mut keys = BTreeSet::new();
-    for list in text.split(": &[&str] = &[").skip(1) {
+    for list in text.split(": &[&str] =").skip(1) {
         let list = list.split("];").next().unwrap();
         keys.extend(list.split('"').skip(1).step_by(2).map(str::to_owned));
     }
