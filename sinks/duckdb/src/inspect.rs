@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use tailwater_core::{Column, Finding, Position, Result, Table, Type};
 
-use crate::database::{Connection, Database};
+use crate::query::query;
 use crate::shape::{column_names, same_name};
 use crate::sink::Config;
-use crate::state;
+use crate::state::{self, TextRows};
 use crate::values::ColumnType;
 
 /// A table to which nothing is written any more.
@@ -27,15 +27,11 @@ pub struct Stopped {
 #[must_use]
 pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     let mut findings = check_path(&config.path);
-    if findings.is_empty() && config.path.exists() {
-        match read(config) {
-            Ok(connection) => {
-                findings.extend(check_owner(&connection, config).err().iter().map(Finding::from))
-            }
-            // While the pipeline runs, the file is its own.
-            Err(error) if error.code() == "TW-DUCK-002" => {}
-            Err(error) => findings.push(Finding::from(&error)),
-        }
+    if findings.is_empty()
+        && config.path.exists()
+        && let Err(error) = ours(config)
+    {
+        findings.push(Finding::from(&error));
     }
     for (index, table) in tables.iter().enumerate() {
         check_table(table, &mut findings);
@@ -54,20 +50,12 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     findings
 }
 
-/// The position that the file holds; `None` where nothing was written yet.
+/// The position that the file holds; `None` where nothing was written yet. Asks the daemon while it has the file open.
 ///
 /// # Errors
 /// `Transient` where another process has the file open; `Operator` where it cannot be read.
 pub fn position(config: &Config) -> Result<Option<Position>> {
-    if !config.path.exists() {
-        return Ok(None);
-    }
-    let connection = read(config)?;
-    if !state::is_prepared(&connection)? {
-        return Ok(None);
-    }
-    check_owner(&connection, config)?;
-    state::load_position(&connection, &config.pipeline)
+    if ours(config)? { state::load_position(&reader(config), &config.pipeline) } else { Ok(None) }
 }
 
 /// The tables that are stopped.
@@ -75,26 +63,27 @@ pub fn position(config: &Config) -> Result<Option<Position>> {
 /// # Errors
 /// As [`position`].
 pub fn stopped_tables(config: &Config) -> Result<Vec<Stopped>> {
-    if !config.path.exists() {
+    if !ours(config)? {
         return Ok(Vec::new());
     }
-    let connection = read(config)?;
-    if !state::is_prepared(&connection)? {
-        return Ok(Vec::new());
-    }
-    let stopped = state::load_targets(&connection)?.into_iter().filter_map(|target| {
+    let stopped = state::load_targets(&reader(config))?.into_iter().filter_map(|target| {
         let table = target.source_full_name();
         target.stopped.map(|reason| Stopped { table, reason })
     });
     Ok(stopped.collect())
 }
 
-fn read(config: &Config) -> Result<Connection> {
-    Database::open(&config.path, &[("access_mode", "read_only")])?.connect()
+fn reader(config: &Config) -> impl Fn(&str) -> Result<TextRows> {
+    |sql| query(&config.path, sql).map(|answer| answer.rows)
 }
 
-fn check_owner(connection: &Connection, config: &Config) -> Result<()> {
-    if state::is_prepared(connection)? { state::check_owner(connection, &config.pipeline) } else { Ok(()) }
+/// Whether the file holds what this pipeline has written; refuses what another has.
+fn ours(config: &Config) -> Result<bool> {
+    let read = reader(config);
+    if !config.path.exists() || !state::is_prepared(&read)? {
+        return Ok(false);
+    }
+    state::check_owner(&read, &config.pipeline).map(|()| true)
 }
 
 fn check_path(path: &Path) -> Vec<Finding> {

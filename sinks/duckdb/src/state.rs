@@ -75,10 +75,15 @@ impl Target {
     }
 }
 
+/// Rows of text, and a way to ask for them: on our own connection, or through the process that has the file open.
+pub(crate) type TextRows = Vec<Vec<Option<String>>>;
+pub(crate) type Read<'r> = &'r dyn Fn(&str) -> Result<TextRows>;
+
 /// Makes the schema where it is missing, and refuses one of another version or of another pipeline.
 pub(crate) fn prepare(connection: &Connection, pipeline: &str) -> Result<()> {
-    if is_prepared(connection)? {
-        return check_owner(connection, pipeline);
+    let read = |sql: &str| text_rows(connection, sql);
+    if is_prepared(&read)? {
+        return check_owner(&read, pipeline);
     }
     connection.execute("BEGIN")?;
     create(connection).inspect_err(|_| roll_back(connection)).doing(|| "make the schema tailwater")?;
@@ -86,16 +91,16 @@ pub(crate) fn prepare(connection: &Connection, pipeline: &str) -> Result<()> {
 }
 
 /// Whether the file has our schema.
-pub(crate) fn is_prepared(connection: &Connection) -> Result<bool> {
+pub(crate) fn is_prepared(read: Read<'_>) -> Result<bool> {
     let sql = "SELECT schema_name FROM duckdb_schemas() \
                WHERE schema_name = 'tailwater' AND database_name = current_database()";
-    Ok(!text_rows(connection, sql)?.is_empty())
+    Ok(!read(sql)?.is_empty())
 }
 
 /// Refuses a schema of another version or of another pipeline.
-pub(crate) fn check_owner(connection: &Connection, pipeline: &str) -> Result<()> {
-    check_version(connection)?;
-    for row in text_rows(connection, "SELECT pipeline FROM tailwater.position")? {
+pub(crate) fn check_owner(read: Read<'_>, pipeline: &str) -> Result<()> {
+    check_version(read)?;
+    for row in read("SELECT pipeline FROM tailwater.position")? {
         let owner = text(&row, 0)?;
         if owner != pipeline {
             let message = format!("the file belongs to the pipeline {owner}, this one is {pipeline}");
@@ -122,8 +127,8 @@ fn create(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn check_version(connection: &Connection) -> Result<()> {
-    let found = text_rows(connection, "SELECT version FROM tailwater.format").map_err(|error| {
+fn check_version(read: Read<'_>) -> Result<()> {
+    let found = read("SELECT version FROM tailwater.format").map_err(|error| {
         Error::operator("TW-DUCK-023", format!("read tailwater.format: {}", error.message()))
     })?;
     let version =
@@ -141,22 +146,13 @@ fn check_version(connection: &Connection) -> Result<()> {
 ///
 /// # Errors
 /// `Operator` where it is there and cannot be read.
-pub(crate) fn load_position(connection: &Connection, pipeline: &str) -> Result<Option<Position>> {
-    let sql = position_sql(pipeline);
-    match text_rows(connection, &sql)?.as_slice() {
+pub(crate) fn load_position(read: Read<'_>, pipeline: &str) -> Result<Option<Position>> {
+    let sql = format!("SELECT position FROM tailwater.position WHERE pipeline = {}", literal(pipeline));
+    match read(&sql)?.as_slice() {
         [] => Ok(None),
-        [row] => parse_position(text(row, 0)?).map(Some),
+        [row] => json(text(row, 0)?).doing(|| "read tailwater.position").map(Some),
         more => Err(unreadable(format!("tailwater.position holds {} rows", more.len()))),
     }
-}
-
-/// The query for the position of a pipeline.
-pub(crate) fn position_sql(pipeline: &str) -> String {
-    format!("SELECT position FROM tailwater.position WHERE pipeline = {}", literal(pipeline))
-}
-
-pub(crate) fn parse_position(text: &str) -> Result<Position> {
-    json(text).doing(|| "read tailwater.position")
 }
 
 /// Sets the position, in the transaction that is open.
@@ -182,11 +178,10 @@ pub(crate) fn save_position(
 }
 
 /// All tables the file knows.
-pub(crate) fn load_targets(connection: &Connection) -> Result<Vec<Target>> {
+pub(crate) fn load_targets(read: Read<'_>) -> Result<Vec<Target>> {
     let sql = "SELECT id::VARCHAR, source_schema, source_name, target_schema, target_name, columns, state, \
                stopped_reason FROM tailwater.tables ORDER BY id";
-    text_rows(connection, sql)?
-        .iter()
+    read(sql)?.iter()
         .map(|row| load_target(row))
         .collect::<Result<_>>()
         .doing(|| "read tailwater.tables")
@@ -258,7 +253,7 @@ pub(crate) fn catalog(connection: &Connection) -> Result<String> {
 }
 
 /// The rows of a query whose columns are all text.
-pub(crate) fn text_rows(connection: &Connection, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
+pub(crate) fn text_rows(connection: &Connection, sql: &str) -> Result<TextRows> {
     let mut result = connection.query(sql)?;
     let mut rows = Vec::new();
     while let Some(chunk) = result.next_rows()? {

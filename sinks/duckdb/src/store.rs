@@ -39,7 +39,7 @@ impl Store {
         state::prepare(&connection, pipeline)?;
         let catalog = state::catalog(&connection)?;
         let targets =
-            state::load_targets(&connection)?.into_iter().map(|target| (target.id, target)).collect();
+            state::load_targets(&|sql| state::text_rows(&connection, sql))?.into_iter().map(|target| (target.id, target)).collect();
         Ok(Self { connection, catalog, pipeline: pipeline.to_owned(), targets })
     }
 
