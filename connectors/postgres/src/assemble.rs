@@ -96,6 +96,54 @@ impl Assembler {
         self.by_oid.get(&oid).and_then(|&index| self.relations.get(index)).map(|relation| &relation.table)
     }
 
+    /// As [`Assembler::shape`], by the id of the table.
+    #[must_use]
+    pub fn shape_of(&self, table_id: u64) -> Option<&Arc<Table>> {
+        u32::try_from(table_id).ok().and_then(|oid| self.shape(oid))
+    }
+
+    /// The shapes in force of all wanted relations.
+    #[must_use]
+    pub fn shapes(&self) -> Vec<Arc<Table>> {
+        let known = self.by_oid.values().filter_map(|&index| self.relations.get(index));
+        known.filter(|relation| relation.wanted).map(|relation| Arc::clone(&relation.table)).collect()
+    }
+
+    /// Whether no transaction is open.
+    #[must_use]
+    pub fn between_transactions(&self) -> bool {
+        self.open.is_none()
+    }
+
+    /// A wanted table has this shape, as the catalogue says and no message did. One will, before its next row.
+    ///
+    /// # Errors
+    /// `Data` where the batch's arena is full.
+    pub fn reshape(&mut self, table: &Arc<Table>, batch: &mut Batch) -> Result<()> {
+        let identity = (0..table.columns.len()).map(|index| table.key.contains(&index)).collect();
+        let oid = u32::try_from(table.id).unwrap_or_default();
+        self.define(oid, Relation { table: Arc::clone(table), identity, wanted: true }, batch)
+    }
+
+    /// The table is dropped: nothing more can come of it.
+    ///
+    /// # Errors
+    /// `Data` where the batch's arena is full.
+    pub fn forget(&mut self, table: &Arc<Table>, batch: &mut Batch) -> Result<()> {
+        self.name_transaction(batch)?;
+        batch.drop_table(table);
+        self.leave(table);
+        Ok(())
+    }
+
+    /// The table is no longer ours to follow; should it be described again, it is like new.
+    pub fn leave(&mut self, table: &Table) {
+        self.last = None;
+        if let Ok(oid) = u32::try_from(table.id) {
+            self.by_oid.remove(&oid);
+        }
+    }
+
     /// Sets the shape of a relation from here on, and tells the sink.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ pub struct Drift {
     pub dropped: Vec<Arc<Table>>,
     /// Tables with another name, schema, column or key.
     pub reshaped: Vec<Reshaped>,
+    /// Tables that nothing was known of: whatever happened to them while nobody followed is in their shape.
+    pub unknown: Vec<Arc<Table>>,
     /// Tables that exist, but are no longer published, or have a name that is not wanted: nothing more comes of them.
     pub left: Vec<Arc<Table>>,
 }
@@ -53,7 +55,7 @@ impl Drift {
     /// Whether nothing has changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.dropped.is_empty() && self.reshaped.is_empty() && self.left.is_empty()
+        self.dropped.is_empty() && self.reshaped.is_empty() && self.unknown.is_empty() && self.left.is_empty()
     }
 }
 
@@ -69,6 +71,17 @@ pub async fn read(connection: &mut Connection, config: &Config, known: &[Arc<Tab
     connection.query("COMMIT").await?;
     let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
     Ok(Drift { as_of, ..compare(known, &rows, &parts)? })
+}
+
+/// At the start of a stream, which knows no table yet: the shapes of all that are published.
+///
+/// # Errors
+/// Those of the connection, which is then of no more use.
+pub async fn since_unknown(connection: &mut Connection, config: &Config) -> Result<Drift> {
+    let published = catalog::published(connection, config).await?;
+    let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
+    let unknown = published.into_iter().map(|published| published.table).collect();
+    Ok(Drift { as_of, unknown, ..Drift::default() })
 }
 
 /// The place that the stream's covered position reaches once it has read everything there is now.

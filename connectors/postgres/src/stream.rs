@@ -3,25 +3,24 @@
 //! `flush` and `apply` are only ever what the sink holds. Between transactions a keepalive moves the position too, at
 //! most every [`Config::idle_position_interval`], so that a database whose changes are all foreign frees its WAL.
 
-use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tailwater_core::error::Doing;
 use tailwater_core::{Batch, Error, Position, Result};
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::assemble::{Assembler, Relation, Step};
-use crate::catalog::TableRow;
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity::{self, Identity};
+use crate::drift::{Drift, since_unknown};
 use crate::envelope::{Replication, Status, decode_copy_data, status_update};
 use crate::lsn::Lsn;
 use crate::pgoutput::{self, Message};
 use crate::quote;
+use crate::session::{Answer, Question, Session};
 use crate::shapes;
 
 /// A confirmed position is told to the server at most this often, unless it asks.
@@ -30,26 +29,21 @@ const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
 const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
 /// While catching up and nothing comes, ask the server where it is this often.
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
-
-type Shape = Pin<Box<dyn Future<Output = Result<(Connection, TableRow)>> + Send>>;
-
-/// The second connection, which looks shapes up in the catalogue.
-enum Catalogue {
-    Idle(Connection),
-    Busy(Shape),
-    /// A lookup failed; the attempt is about to end.
-    Lost,
-}
+/// The catalogue is asked for changes that no row tells of this often.
+const DRIFT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A running `START_REPLICATION`.
 pub(crate) struct Stream {
     connection: Connection,
-    catalogue: Catalogue,
+    catalogue: Session,
     config: Arc<Config>,
     identity: String,
     assembler: Assembler,
     /// A relation message whose shape is being looked up.
     described: Option<Vec<u8>>,
+    /// What the catalogue said has changed, until the stream has come that far.
+    drift: Option<Drift>,
+    drift_due: Instant,
     /// Newest end of log the server told of.
     server_end: Lsn,
     /// End of log when the source was opened.
@@ -92,8 +86,9 @@ impl Stream {
             _ => Duration::from_millis(timeout_ms / 3)
                 .clamp(Duration::from_millis(20), Duration::from_secs(10)),
         };
-        let catalogue =
+        let mut catalogue =
             Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
+        let drift = since_unknown(&mut catalogue, &config).await.doing(|| "read the published tables")?;
         let publication = quote::literal(&quote::identifier(&config.publication));
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {publication}, messages 'true')",
@@ -103,11 +98,13 @@ impl Stream {
         let now = Instant::now();
         Ok(Self {
             connection,
-            catalogue: Catalogue::Idle(catalogue),
+            catalogue: Session::new(catalogue),
             config,
             identity: start.identity.to_string(),
             assembler: Assembler::new(from, start.position.event),
             described: None,
+            drift: Some(drift),
+            drift_due: now + DRIFT_INTERVAL,
             server_end: start.head,
             head: start.head,
             confirmed: from,
@@ -129,6 +126,7 @@ impl Stream {
             }
             let events = batch.len();
             self.decode(batch)?;
+            self.apply_drift(batch)?;
             let moved = self.mark(batch);
             if self.described.is_none() && (moved || batch.len() > events) {
                 return Ok(());
@@ -170,6 +168,7 @@ impl Stream {
             let message = pgoutput::decode(payload, false)?;
             match self.assembler.apply(&message, batch)? {
                 Step::Continue => {}
+                Step::Committed if is_ripe(self.drift.as_ref(), &self.assembler) => return Ok(()),
                 Step::Committed if batch.cut_at_commit && batch.has_events() => return Ok(()),
                 Step::Committed => {}
                 Step::Described => self.described = Some(payload.to_vec()),
@@ -200,39 +199,73 @@ impl Stream {
         true
     }
 
-    /// The shape of the relation that was described last. Cancel-safe: the lookup is kept in `self`.
+    /// The shape of the relation that was described last. Cancel-safe: the question is kept in the session.
     async fn look_up(&mut self, batch: &mut Batch) -> Result<()> {
         let Some(message) = &self.described else { return Ok(()) };
         let Message::Relation { relation, .. } = pgoutput::decode(message, false)? else { return Ok(()) };
-        let oid = relation.oid;
-        if let Catalogue::Idle(_) = &self.catalogue
-            && let Catalogue::Idle(connection) = std::mem::replace(&mut self.catalogue, Catalogue::Lost)
-        {
-            self.catalogue = Catalogue::Busy(Box::pin(fetch(connection, oid, shapes::types(&relation))));
+        self.catalogue.ask(Question::Shape(relation.oid, shapes::types(&relation)));
+        match self.catalogue.answer().await? {
+            Answer::Drift(drift) => self.drift = Some(drift),
+            Answer::Shape(row) => {
+                let previous = self.assembler.shape(relation.oid).map(Arc::as_ref);
+                let table = shapes::resolve(&relation, &row, previous)?;
+                let identity = relation.columns().map(|column| column.key).collect();
+                let wanted = self.config.tables.matches(&table.schema, &table.name);
+                let relation_now = Relation { table: Arc::new(table), identity, wanted };
+                self.assembler.define(relation.oid, relation_now, batch)?;
+                self.described = None;
+            }
         }
-        let Catalogue::Busy(shape) = &mut self.catalogue else {
-            return Err(Error::transient("TW-PG-046", "the catalogue session is gone"));
-        };
-        let outcome = shape.as_mut().await.doing(|| "look a shape up");
-        self.catalogue = Catalogue::Lost;
-        let (connection, row) = outcome?;
-        self.catalogue = Catalogue::Idle(connection);
-        let previous = self.assembler.shape(oid);
-        let table = shapes::resolve(&relation, &row, previous.map(Arc::as_ref))?;
-        let identity = relation.columns().map(|column| column.key).collect();
-        let wanted = self.config.tables.matches(&table.schema, &table.name);
-        self.assembler.define(oid, Relation { table: Arc::new(table), identity, wanted }, batch)?;
-        self.described = None;
+        Ok(())
+    }
+
+    /// Passes on what the catalogue told, once it is its turn.
+    fn apply_drift(&mut self, batch: &mut Batch) -> Result<()> {
+        if !is_ripe(self.drift.as_ref(), &self.assembler) {
+            return Ok(());
+        }
+        let Some(drift) = self.drift.take() else { return Ok(()) };
+        for table in &drift.dropped {
+            self.assembler.forget(table, batch)?;
+        }
+        for reshaped in &drift.reshaped {
+            if self.assembler.shape_of(reshaped.is.id).is_some_and(|now| Arc::ptr_eq(now, &reshaped.was)) {
+                self.assembler.reshape(&reshaped.is, batch)?;
+            }
+        }
+        for table in &drift.unknown {
+            if self.assembler.shape_of(table.id).is_none() {
+                self.assembler.reshape(table, batch)?;
+            }
+        }
+        for table in &drift.left {
+            warn!(
+                table = table.full_name(),
+                "no longer published, or renamed so that `tables` does not match it"
+            );
+            self.assembler.leave(table);
+        }
         Ok(())
     }
 
     /// Waits until more has arrived or a status is due, and sends it. Cancel-safe.
     async fn wait(&mut self) -> Result<()> {
         self.send_status_if_due();
-        let due = self.next_status();
+        let now = Instant::now();
+        if now >= self.drift_due && self.drift.is_none() && self.catalogue.is_idle() {
+            self.drift_due = now + DRIFT_INTERVAL;
+            self.catalogue.ask(Question::Drift(Arc::clone(&self.config), self.assembler.shapes()));
+        }
+        let due = self.next_status().min(self.drift_due.max(now + ANSWER_INTERVAL));
         tokio::select! {
             biased;
             filled = self.connection.fill() => filled,
+            answer = self.catalogue.answer() => {
+                if let Answer::Drift(drift) = answer? {
+                    self.drift = Some(drift);
+                }
+                Ok(())
+            }
             () = tokio::time::sleep_until(due) => Ok(()),
         }
     }
@@ -326,11 +359,7 @@ fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-async fn fetch(
-    mut connection: Connection,
-    oid: u32,
-    types: BTreeSet<(u32, i32)>,
-) -> Result<(Connection, TableRow)> {
-    let row = shapes::fetch(&mut connection, oid, &types).await?;
-    Ok((connection, row))
+/// Whether the stream has come as far as the catalogue was when it told of changes.
+fn is_ripe(drift: Option<&Drift>, assembler: &Assembler) -> bool {
+    assembler.between_transactions() && drift.is_some_and(|drift| drift.as_of <= assembler.covered())
 }

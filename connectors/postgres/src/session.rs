@@ -1,0 +1,92 @@
+//! The stream's second connection, which asks the catalogue: one question at a time, kept here while the futures of
+//! `read` come and go.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tailwater_core::error::Doing;
+use tailwater_core::{Error, Result, Table};
+
+use crate::catalog::TableRow;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::drift::{self, Drift};
+use crate::shapes;
+
+/// What may be asked.
+pub(crate) enum Question {
+    /// The catalogue's rows of one relation, with these types beside its own.
+    Shape(u32, BTreeSet<(u32, i32)>),
+    /// What has changed of these tables without a row having told of it.
+    Drift(Arc<Config>, Vec<Arc<Table>>),
+}
+
+/// What comes back.
+pub(crate) enum Answer {
+    /// To [`Question::Shape`].
+    Shape(TableRow),
+    /// To [`Question::Drift`].
+    Drift(Drift),
+}
+
+type Asked = Pin<Box<dyn Future<Output = Result<(Connection, Answer)>> + Send>>;
+
+enum State {
+    Idle(Connection),
+    Asked(Asked),
+    /// A question failed; the attempt is about to end.
+    Lost,
+}
+
+/// See the module's description.
+pub(crate) struct Session(State);
+
+impl Session {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self(State::Idle(connection))
+    }
+
+    /// Whether a question may be asked.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.0, State::Idle(_))
+    }
+
+    /// Asks, where nothing is asked already.
+    pub(crate) fn ask(&mut self, question: Question) {
+        if let State::Idle(_) = &self.0
+            && let State::Idle(connection) = std::mem::replace(&mut self.0, State::Lost)
+        {
+            self.0 = State::Asked(Box::pin(put(connection, question)));
+        }
+    }
+
+    /// Waits for the answer; for ever where nothing was asked. Cancel-safe.
+    ///
+    /// # Errors
+    /// Those of the connection, which is then lost.
+    pub(crate) async fn answer(&mut self) -> Result<Answer> {
+        let asked = match &mut self.0 {
+            State::Asked(asked) => asked,
+            State::Idle(_) => std::future::pending().await,
+            State::Lost => return Err(Error::transient("TW-PG-046", "the catalogue session is gone")),
+        };
+        let outcome = asked.as_mut().await;
+        self.0 = State::Lost;
+        let (connection, answer) = outcome?;
+        self.0 = State::Idle(connection);
+        Ok(answer)
+    }
+}
+
+async fn put(mut connection: Connection, question: Question) -> Result<(Connection, Answer)> {
+    let answer = match question {
+        Question::Shape(oid, types) => Answer::Shape(shapes::fetch(&mut connection, oid, &types).await?),
+        Question::Drift(config, known) => {
+            let drift = drift::read(&mut connection, &config, &known).await;
+            Answer::Drift(drift.doing(|| "look for changed tables")?)
+        }
+    };
+    Ok((connection, answer))
+}
