@@ -1,6 +1,7 @@
 //! The build script of every package that makes a program or a test which needs DuckDB's library: tells the program
 //! where to find it when it runs. Cargo does not pass such a setting on from one package to another.
 
+#[allow(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 fn main() {
     println!("cargo:rerun-if-env-changed=DUCKDB_LIB_DIR");
     // Beside an installed program: /usr/local/bin/tailwater finds /usr/local/lib/libduckdb.so.

@@ -476,7 +476,7 @@ mod tests {
             fill: Fill::Null,
         };
         let columns = vec![column(1, "id"), column(2, "note")];
-        Arc::new(Table { id: 1, schema: "public".into(), name: "t".into(), columns, key: vec![0] })
+        Arc::new(Table { id: 1, schema: "public".into(), name: "t".into(), columns, key: vec![0], streamed_from_birth: true })
     }
 
     fn render(batch: &Batch) -> String {

@@ -403,7 +403,7 @@ mod tests {
             fill: Fill::Null,
         };
         let columns = vec![column(1, "id"), column(2, "note")];
-        Arc::new(Table { id: 9, schema: "public".into(), name: name.into(), columns, key: vec![0] })
+        Arc::new(Table { id: 9, schema: "public".into(), name: name.into(), columns, key: vec![0], streamed_from_birth: true })
     }
 
     fn begin(lsn: u64) -> Vec<u8> {

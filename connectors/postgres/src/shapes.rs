@@ -63,6 +63,7 @@ pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>
         name: relation.name.to_owned(),
         columns: columns.collect(),
         key,
+        streamed_from_birth: false,
     })
 }
 
@@ -92,7 +93,7 @@ pub fn at_head(row: &TableRow, published: &[u32]) -> Result<Table> {
     let by_index = row.identity == ReplicaIdentity::Index && !row.identity_index.is_empty();
     let key = key_among(if by_index { &row.identity_index } else { &row.primary_key }, published);
     let (schema, name) = (row.schema.clone(), row.name.clone());
-    Ok(Table { id: u64::from(row.oid), schema, name, columns, key })
+    Ok(Table { id: u64::from(row.oid), schema, name, columns, key, streamed_from_birth: false })
 }
 
 /// Where the key's columns stand among `ids`, in column order as in Relation messages; none unless all are there.
@@ -350,6 +351,7 @@ mod tests {
                 name: "t".into(),
                 columns: columns.collect(),
                 key: vec![],
+                streamed_from_birth: false,
             }
         });
         match resolved(&self::message('d', message), &row, previous.as_ref()) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tailwater_core::error::Doing;
-use tailwater_core::{Batch, Error, Position, Result};
+use tailwater_core::{Batch, Error, Position, Result, Table};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -44,6 +44,8 @@ pub(crate) struct Stream {
     /// What the catalogue said has changed, until the stream has come that far.
     drift: Option<Drift>,
     drift_due: Instant,
+    /// The publication holds every table from the moment it is created.
+    all_tables: bool,
     /// Newest end of log the server told of.
     server_end: Lsn,
     /// End of log when the source was opened.
@@ -89,6 +91,7 @@ impl Stream {
         let mut catalogue =
             Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
         let drift = since_unknown(&mut catalogue, &config).await.doing(|| "read the published tables")?;
+        let all_tables = publishes_all_tables(&mut catalogue, &config.publication).await?;
         let publication = quote::literal(&quote::identifier(&config.publication));
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {publication}, messages 'true')",
@@ -105,6 +108,7 @@ impl Stream {
             described: None,
             drift: Some(drift),
             drift_due: now + DRIFT_INTERVAL,
+            all_tables,
             server_end: start.head,
             head: start.head,
             confirmed: from,
@@ -120,11 +124,12 @@ impl Stream {
 
     /// As [`Source::read`](tailwater_core::Source::read). Cancel-safe: what must outlive a dropped future is in `self`.
     pub(crate) async fn read(&mut self, batch: &mut Batch) -> Result<()> {
+        // Counted before a shape is added: one that fills the batch must end the read too.
+        let events = batch.len();
         loop {
             if self.described.is_some() {
                 self.look_up(batch).await?;
             }
-            let events = batch.len();
             self.decode(batch)?;
             self.apply_drift(batch)?;
             let moved = self.mark(batch);
@@ -208,7 +213,8 @@ impl Stream {
             Answer::Drift(drift) => self.drift = Some(drift),
             Answer::Shape(row) => {
                 let previous = self.assembler.shape(relation.oid).map(Arc::as_ref);
-                let table = shapes::resolve(&relation, &row, previous)?;
+                let mut table = shapes::resolve(&relation, &row, previous)?;
+                table.streamed_from_birth = self.all_tables;
                 let identity = relation.columns().map(|column| column.key).collect();
                 let wanted = self.config.tables.matches(&table.schema, &table.name);
                 let relation_now = Relation { table: Arc::new(table), identity, wanted };
@@ -235,7 +241,8 @@ impl Stream {
         }
         for table in &drift.unknown {
             if self.assembler.shape_of(table.id).is_none() {
-                self.assembler.reshape(table, batch)?;
+                let table = Table { streamed_from_birth: self.all_tables, ..Table::clone(table) };
+                self.assembler.reshape(&Arc::new(table), batch)?;
             }
         }
         for table in &drift.left {
@@ -357,6 +364,12 @@ impl Stream {
 fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+async fn publishes_all_tables(catalogue: &mut Connection, publication: &str) -> Result<bool> {
+    let sql =
+        format!("SELECT puballtables FROM pg_publication WHERE pubname = {}", quote::literal(publication));
+    Ok(catalogue.query(&sql).await?.into_iter().flatten().flatten().next().as_deref() == Some("t"))
 }
 
 /// Whether the stream has come as far as the catalogue was when it told of changes.

@@ -24,6 +24,9 @@ pub(crate) struct Store {
     pub(crate) targets: HashMap<u64, Target>,
 }
 
+/// Why a table is stopped that first shows up in the stream of a publication that lists its tables.
+const NOT_COPIED: &str = "it was published after the first copy: the rows it had then are missing here";
+
 /// What becomes of a table of an older id that still has the name which a table needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Older {
@@ -74,6 +77,7 @@ impl Store {
                 return Ok(());
             }
             Some(_) => self.reshape(table),
+            None if !table.streamed_from_birth => Ok(Some(NOT_COPIED.to_owned())),
             None => self.create(table, Older::Aside),
         };
         let stopped = stopped.doing(|| format!("give {} its shape", table.full_name()))?;
