@@ -112,33 +112,15 @@ impl Pipeline {
     /// Where the target cannot be read.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        let mut sink = self.new_sink();
-        let position = sink.open().unwrap();
-        sink.close().unwrap();
-        position
+        position(&self.sink)
     }
 
-    /// Panics unless the tables (`schema.name`, as SQL) hold the same rows on both sides.
+    /// As [`assert_equal`], of this target.
     ///
     /// # Panics
-    /// Where they do not: with the first rows that differ.
+    /// Where they differ.
     pub async fn assert_equal(&self, client: &Client, tables: &[&str]) {
-        client.run("SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET DateStyle = 'ISO'").await;
-        for table in tables {
-            let mut wanted = client.rows(&format!("SELECT * FROM {table}")).await;
-            let mut held = rows(&self.file(), table);
-            wanted.sort_unstable();
-            held.sort_unstable();
-            if wanted != held {
-                let missing: Vec<_> = wanted.iter().filter(|row| held.binary_search(row).is_err()).take(3).collect();
-                let excess: Vec<_> = held.iter().filter(|row| wanted.binary_search(row).is_err()).take(3).collect();
-                panic!(
-                    "{table}: {} rows in Postgres, {} in DuckDB\nmissing or different: {missing:#?}\ninstead: {excess:#?}",
-                    wanted.len(),
-                    held.len()
-                );
-            }
-        }
+        assert_equal(&self.file(), client, tables).await;
     }
 }
 
@@ -180,7 +162,7 @@ impl Running {
     }
 }
 
-/// The rows of a table of a DuckDB file, as Postgres would print them.
+/// The rows of a table of a DuckDB file, as Postgres would print them. Without a schema it is one of `public`.
 ///
 /// # Panics
 /// Where they cannot be read.
@@ -188,5 +170,42 @@ impl Running {
 pub fn rows(file: &Path, table: &str) -> Vec<Vec<Option<String>>> {
     let database = tailwater_duckdb::database::Database::open(file, &[("access_mode", "read_only")]).unwrap();
     let connection = database.connect().unwrap();
-    tailwater_duckdb::dump(&connection, &format!("SELECT * FROM {table}")).unwrap()
+    let schema = if table.contains('.') { "" } else { "public." };
+    tailwater_duckdb::dump(&connection, &format!("SELECT * FROM {schema}{table}")).unwrap()
+}
+
+/// The position in a target that nobody is writing to.
+///
+/// # Panics
+/// Where the target cannot be read.
+#[must_use]
+pub fn position(config: &tailwater_duckdb::Config) -> Option<Position> {
+    let mut sink = DuckDb::new(config.clone());
+    let position = sink.open().unwrap();
+    sink.close().unwrap();
+    position
+}
+
+/// Panics unless the tables (as SQL) hold the same rows on both sides.
+///
+/// # Panics
+/// Where they do not: with the first rows that differ.
+pub async fn assert_equal(file: &Path, client: &Client, tables: &[&str]) {
+    client.run("SET TimeZone = 'UTC'; SET IntervalStyle = 'postgres'; SET DateStyle = 'ISO'").await;
+    client.run("SET bytea_output = 'hex'; SET extra_float_digits = 1").await;
+    for table in tables {
+        let mut wanted = client.rows(&format!("SELECT * FROM {table}")).await;
+        let mut held = rows(file, table);
+        wanted.sort_unstable();
+        held.sort_unstable();
+        if wanted != held {
+            let missing: Vec<_> = wanted.iter().filter(|row| held.binary_search(row).is_err()).take(3).collect();
+            let excess: Vec<_> = held.iter().filter(|row| wanted.binary_search(row).is_err()).take(3).collect();
+            panic!(
+                "{table}: {} rows in Postgres, {} in DuckDB\nmissing or different: {missing:#?}\ninstead: {excess:#?}",
+                wanted.len(),
+                held.len()
+            );
+        }
+    }
 }
