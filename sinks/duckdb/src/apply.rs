@@ -20,6 +20,8 @@ use crate::values::ColumnType;
 const KEYS: &str = "tailwater_keys";
 /// Rows that take some values from the rows they replace.
 const PATCHES: &str = "tailwater_patches";
+/// The same, each with the id of the row it replaces.
+const LOCATED: &str = "tailwater_located";
 /// Those rows, whole.
 const PATCHED: &str = "tailwater_patched";
 /// Rows to delete from tables without a key, and how many of each.
@@ -320,10 +322,16 @@ fn take_patches(
     let values: Vec<String> = target.columns.iter().enumerate().map(taken).collect();
     let origins: Vec<usize> = patched.iter().map(|&(_, origin)| origin).collect();
     let condition = same_key(target, table, width, any_null(fold, table, &origins));
+    let name = store.sql_name(target);
+    // Located by their keys first, then read by their row ids: else the large columns of all rows would be read.
     store.connection.execute(&format!(
-        "CREATE OR REPLACE TEMP TABLE {PATCHED} AS SELECT {} FROM temp.main.{PATCHES} s JOIN {} t ON {condition}",
-        values.join(", "),
-        store.sql_name(target)
+        "CREATE OR REPLACE TEMP TABLE {LOCATED} AS \
+         SELECT t.rowid AS id, s.* FROM temp.main.{PATCHES} s JOIN {name} t ON {condition}"
+    ))?;
+    store.connection.execute(&format!(
+        "CREATE OR REPLACE TEMP TABLE {PATCHED} AS \
+         SELECT {} FROM temp.main.{LOCATED} s JOIN {name} t ON t.rowid = s.id",
+        values.join(", ")
     ))?;
     Ok(())
 }
