@@ -1,6 +1,7 @@
 //! The only list of what exists: every pair of a source and a sink, bound statically. A new connector or sink is
 //! added to the two enums of `config` and to the matches here; the compiler names every place that lacks it.
 
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use tailwater_core::digest::Digest;
@@ -117,6 +118,14 @@ pub(crate) fn query(pipeline: &Pipeline, sql: &str) -> Result<Answer> {
         Sink::Stdout(_) => {
             Err(Error::operator("TW-CLI-005", "[sink.stdout] keeps nothing that could be asked"))
         }
+    }
+}
+
+/// Whether a running pipeline answers questions about its target.
+pub(crate) fn answers(pipeline: &Pipeline) -> bool {
+    match &pipeline.sink {
+        Sink::DuckDb(sink) => UnixStream::connect(tailwater_duckdb::query::socket_path(&sink.path)).is_ok(),
+        Sink::Stdout(_) => false,
     }
 }
 

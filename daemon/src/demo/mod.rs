@@ -41,6 +41,8 @@ use watch::Watch;
 const TICK: Duration = Duration::from_millis(250);
 /// Counting every row costs the source something, so it is done less often than drawing.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
+/// What happens on the way can be told apart.
+const MOMENTS_APART: Duration = Duration::from_secs(2);
 /// From the end of traffic until the target has its last position.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(120);
 
@@ -181,21 +183,21 @@ impl Stage {
         display.note("The pipeline copies while customers buy");
         let traffic = Traffic::start(url);
         let mut script = Moment::SCRIPT.into_iter().peekable();
-        let mut observed = Observed::default();
+        let (mut observed, mut last) = (Observed::default(), None);
         let mut tick = tokio::time::interval(TICK);
         while self.started.elapsed() < self.length || script.peek().is_some() {
             tick.tick().await;
             process.still_runs()?;
             self.observe(&mut observed, traffic.committed()).await?;
             display.show(&observed.view);
-            if let Some((_, moment)) =
-                script.next_if(|(percent, moment)| self.is_time(*percent, *moment, &observed))
+            if let Some((_, moment)) = script.next_if(|(percent, _)| self.is_time(*percent, last, &observed))
             {
                 display.note(&format!("* {}", moment.describe()));
                 if moment == Moment::Killed {
                     process.kill_and_restart().await?;
                 }
                 traffic.add(moment.happen(&self.client).await?);
+                last = Some(Instant::now());
             }
         }
         let changes = traffic.stop().await?;
@@ -207,12 +209,14 @@ impl Stage {
         proof::compare(&self.client, &self.pipeline).await
     }
 
-    fn is_time(&self, percent: u32, moment: Moment, observed: &Observed) -> bool {
-        // Killed during the copy, it would start the copy afresh: right, but there is more to see in the stream.
-        let copying = observed.view.copy.is_some() || observed.held.is_none();
+    /// The script is for the stream: during the copy, ALTER TABLE and TRUNCATE would wait for its locks and everybody
+    /// else behind them, and a kill would start it afresh. Both are right, but nothing to watch.
+    fn is_time(&self, percent: u32, last: Option<Instant>, observed: &Observed) -> bool {
         let elapsed = self.started.elapsed();
-        let held_up = moment == Moment::Killed && copying && elapsed < self.length + CATCH_UP_WITHIN;
-        elapsed >= self.length * percent / 100 && !held_up
+        let copying = observed.view.copy.is_some() || observed.held.is_none();
+        let due =
+            elapsed >= self.length * percent / 100 && last.is_none_or(|at| at.elapsed() >= MOMENTS_APART);
+        due && (!copying || elapsed > self.length + CATCH_UP_WITHIN)
     }
 
     async fn catch_up(
@@ -279,13 +283,20 @@ impl Stage {
         Ok(tables)
     }
 
-    /// Asks the target on a thread that may block.
+    /// Asks the target on a thread that may block. Only while the pipeline answers: otherwise the question would open
+    /// the file, and keep the pipeline from opening it.
     async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Pipeline) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let pipeline = self.pipeline.clone();
-        let answer = tokio::task::spawn_blocking(move || ask(&pipeline)).await;
+        let answer = tokio::task::spawn_blocking(move || {
+            if !kinds::answers(&pipeline) {
+                return Err(Error::transient("TW-DEMO-011", "the pipeline does not answer"));
+            }
+            ask(&pipeline)
+        })
+        .await;
         answer
             .unwrap_or_else(|error| Err(Error::transient("TW-DEMO-011", format!("ask the target: {error}"))))
     }

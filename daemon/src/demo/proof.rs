@@ -2,7 +2,7 @@
 
 use tailwater_core::digest::Digest;
 use tailwater_core::{Error, Result};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::shop::TABLES;
 use super::traffic::failed;
@@ -44,32 +44,22 @@ pub(super) async fn compare(source: &Client, pipeline: &Pipeline) -> Result<Vec<
     Ok(compared)
 }
 
+/// Over the simple protocol, in which the server prints every value by itself; a cast to text would print some
+/// types in another way.
 async fn digest_source(client: &Client, table: &str) -> Result<Digest> {
     let trouble = |error: tokio_postgres::Error| failed(&format!("read {table} from"), &error);
-    let columns = client
-        .query(
-            "SELECT quote_ident(attname) || '::text' FROM pg_attribute
-             WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
-            &[&table],
-        )
-        .await
-        .map_err(trouble)?;
-    let columns =
-        columns.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>().map_err(trouble)?;
-    let open = format!("BEGIN; DECLARE all_rows CURSOR FOR SELECT {} FROM {table}", columns.join(", "));
+    let open = format!("BEGIN; DECLARE all_rows CURSOR FOR SELECT * FROM {table}");
     client.batch_execute(&open).await.map_err(trouble)?;
-    let fetch = client.prepare(FETCH).await.map_err(trouble)?;
     let mut digest = Digest::default();
     loop {
-        let rows = client.query(&fetch, &[]).await.map_err(trouble)?;
-        if rows.is_empty() {
-            break;
+        let before = digest.rows;
+        for message in client.simple_query(FETCH).await.map_err(trouble)? {
+            if let SimpleQueryMessage::Row(row) = message {
+                digest.add_row((0..row.len()).map(|column| row.get(column).map(str::as_bytes)));
+            }
         }
-        for row in &rows {
-            let values: Result<Vec<Option<&str>>, _> =
-                (0..row.len()).map(|column| row.try_get(column)).collect();
-            let values = values.map_err(trouble)?;
-            digest.add_row(values.iter().map(|value| value.map(str::as_bytes)));
+        if digest.rows == before {
+            break;
         }
     }
     client.batch_execute("COMMIT").await.map_err(trouble)?;
