@@ -1,5 +1,6 @@
-//! A thin, safe wrapper over `DuckDB`'s C interface: databases, connections, statements, results, appenders.
-//! With [`chunk`](crate::chunk), [`rows`](crate::rows) and `layout` the only place with `unsafe`. Knows nothing of Postgres or of pipelines.
+//! A thin, safe wrapper over `DuckDB`'s C interface: databases, connections, statements, results.
+//! With [`chunk`](crate::chunk), [`rows`](crate::rows), `appender` and `layout` the only place with `unsafe`. Knows nothing
+//! of Postgres or of pipelines.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
@@ -11,7 +12,7 @@ use std::sync::{Arc, Weak};
 use libduckdb_sys as ffi;
 use tailwater_core::{Error, Result};
 
-use crate::chunk::Chunk;
+pub use crate::appender::Appender;
 use crate::error::{self, Values};
 use crate::layout::LogicalType;
 use crate::rows::Rows;
@@ -61,11 +62,12 @@ impl Database {
         let mut config = Config::new()?;
         config.set("autoinstall_known_extensions", "false")?;
         config.set("autoload_known_extensions", "false")?;
-        // No statement reads or writes other files, whoever wrote it.
-        config.set("enable_external_access", "false")?;
         for (key, value) in settings {
             config.set(key, value)?;
         }
+        // No statement reads or writes other files, whoever wrote it. Last, because it also forbids to say where
+        // DuckDB's own temporary ones are.
+        config.set("enable_external_access", "false")?;
         let path = c_string(path_text)?;
         let (mut raw, mut message) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: all pointers are valid for the call; DuckDB fills `raw` or, on error, `message`.
@@ -140,7 +142,7 @@ impl Drop for Config {
 #[derive(Debug)]
 pub struct Connection {
     raw: Arc<RawConnection>,
-    values: Values,
+    pub(crate) values: Values,
     _not_sync: PhantomData<Cell<()>>,
 }
 
@@ -181,6 +183,10 @@ impl Connection {
     /// Lets errors show `DuckDB`'s whole message, which may quote row values: for a person's own queries only.
     pub fn show_values(&mut self) {
         self.values = Values::Shown;
+    }
+
+    pub(crate) fn raw(&self) -> ffi::duckdb_connection {
+        self.raw.raw
     }
 
     /// A handle that stops what this connection is doing.
@@ -401,81 +407,6 @@ impl QueryResult<'_> {
     }
 }
 
-/// Adds chunks to a table, fast. What was added is in the table after [`Appender::close`] only, in the connection's
-/// transaction; an appender that is dropped instead forgets what it had not passed on.
-#[derive(Debug)]
-pub struct Appender<'c> {
-    raw: ffi::duckdb_appender,
-    connection: &'c Connection,
-}
-
-impl<'c> Appender<'c> {
-    /// An appender for `schema.table`, in `catalog` (`temp` for temporary tables) or the default one.
-    ///
-    /// # Errors
-    /// `Operator` where there is no such table.
-    pub fn new(connection: &'c Connection, catalog: Option<&str>, schema: &str, table: &str) -> Result<Self> {
-        let catalog = catalog.map(c_string).transpose()?;
-        let (schema, table) = (c_string(schema)?, c_string(table)?);
-        let catalog = catalog.as_ref().map_or(ptr::null(), |catalog| catalog.as_ptr());
-        let mut appender = Self { raw: ptr::null_mut(), connection };
-        let (schema, table, raw) = (schema.as_ptr(), table.as_ptr(), &raw mut appender.raw);
-        // SAFETY: the connection is open, the names end with NUL; the appender is destroyed by its drop.
-        let state =
-            unsafe { ffi::duckdb_appender_create_ext(connection.raw.raw, catalog, schema, table, raw) };
-        appender.check(state)?;
-        Ok(appender)
-    }
-
-    /// Adds the rows of a chunk, whose columns must have the table's types.
-    ///
-    /// # Errors
-    /// As for a statement.
-    pub fn append(&mut self, chunk: &Chunk) -> Result<()> {
-        // SAFETY: both are live; DuckDB copies the rows.
-        let state = unsafe { ffi::duckdb_append_data_chunk(self.raw, chunk.raw()) };
-        self.check(state)
-    }
-
-    /// Passes on what was added.
-    ///
-    /// # Errors
-    /// As for a statement; what was added since the last flush is lost then.
-    pub fn close(self) -> Result<()> {
-        // SAFETY: the appender is live.
-        let state = unsafe { ffi::duckdb_appender_close(self.raw) };
-        self.check(state)
-    }
-
-    fn check(&self, state: ffi::duckdb_state) -> Result<()> {
-        if state == ffi::DuckDBSuccess {
-            return Ok(());
-        }
-        // SAFETY: the appender exists also after an error; the data is destroyed below.
-        let mut data = unsafe { ffi::duckdb_appender_error_data(self.raw) };
-        // SAFETY: the error data is live.
-        let error_type = unsafe { ffi::duckdb_error_data_error_type(data) };
-        // SAFETY: as above; the message belongs to it.
-        let message = unsafe { text(ffi::duckdb_error_data_message(data)) };
-        // SAFETY: destroyed once.
-        unsafe { ffi::duckdb_destroy_error_data(&raw mut data) };
-        Err(error::reported(error_type, &message, self.connection.values))
-    }
-}
-
-impl Drop for Appender<'_> {
-    fn drop(&mut self) {
-        // SAFETY: the appender is live, or null after a failed creation, which DuckDB permits for both calls.
-        // Clearing first keeps the destructor from passing rows on after an error.
-        unsafe {
-            if !self.raw.is_null() {
-                ffi::duckdb_appender_clear(self.raw);
-                ffi::duckdb_appender_destroy(&raw mut self.raw);
-            }
-        }
-    }
-}
-
 /// The release of the library.
 #[must_use]
 pub fn library_version() -> String {
@@ -483,7 +414,7 @@ pub fn library_version() -> String {
     unsafe { text(ffi::duckdb_library_version()) }
 }
 
-fn c_string(text: &str) -> Result<CString> {
+pub(crate) fn c_string(text: &str) -> Result<CString> {
     CString::new(text).map_err(|error| {
         Error::operator(
             "TW-DUCK-008",
@@ -494,7 +425,7 @@ fn c_string(text: &str) -> Result<CString> {
 
 /// # Safety
 /// `message` is null or a live C string.
-unsafe fn text(message: *const c_char) -> String {
+pub(crate) unsafe fn text(message: *const c_char) -> String {
     if message.is_null() {
         return String::new();
     }

@@ -2,6 +2,7 @@
 //! position. No server, no second store.
 
 mod append;
+mod appender;
 mod apply;
 pub mod chunk;
 pub mod database;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tailwater_core::ErrorKind;
 
 use super::*;
+use crate::chunk::Chunk;
 use crate::digest::dump;
 use crate::values::ColumnType;
 
@@ -61,8 +62,8 @@ fn two_writers_of_a_row_conflict() {
 
 #[test]
 fn the_memory_limit_is_an_error_and_not_the_end() {
-    let connection = memory();
-    connection.execute("SET memory_limit = '20MB'; SET temp_directory = ''").unwrap();
+    let settings = [("memory_limit", "20MB"), ("temp_directory", "")];
+    let connection = Database::open(Path::new(":memory:"), &settings).unwrap().connect().unwrap();
     let error =
         connection.execute("CREATE TABLE t AS SELECT repeat('x', 1000) || i AS a FROM range(1000000) r(i)");
     assert_eq!(error.unwrap_err().code(), "TW-DUCK-004");

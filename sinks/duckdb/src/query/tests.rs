@@ -85,7 +85,7 @@ fn answers_while_another_thread_writes() {
             let answer = query(&file, "SELECT count(*) FROM pairs").unwrap();
             let count: u64 = value(&answer).parse().unwrap();
             assert!(
-                count % 2 == 0 && count >= last,
+                count.is_multiple_of(2) && count >= last,
                 "{count} after {last}: half of a transaction, or an older one"
             );
             last = count;
