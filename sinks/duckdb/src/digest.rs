@@ -76,7 +76,8 @@ mod tests {
         expect_test::expect![[r#"
             1 | x | {1,NULL} | 2026-11-21 00:00:00+00
             2 |  | ∅ | infinity
-            3 | ∅ | {} | ∅"#]].assert_eq(&text.collect::<Vec<_>>().join("\n"));
+            3 | ∅ | {} | ∅"#]]
+        .assert_eq(&text.collect::<Vec<_>>().join("\n"));
 
         let whole = digest(&connection, "SELECT * FROM t ORDER BY a").unwrap();
         assert_eq!(whole, digest(&connection, "SELECT * FROM t ORDER BY a DESC").unwrap());
