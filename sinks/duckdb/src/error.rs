@@ -22,6 +22,21 @@
 //! | TW-DUCK-017 | Operator | there is no such DuckDB file | run the pipeline first, or correct `path` |
 //! | TW-DUCK-018 | Operator | a query's answer is too large to be handed over | ask for fewer rows with LIMIT, or aggregate |
 //! | TW-DUCK-019 | Data | a value in DuckDB is not one that this crate writes | read it as text: `CAST(… AS VARCHAR)` |
+//! | TW-DUCK-020 | Data | a change lacks a value of its table's key | report it: the source must send the key |
+//! | TW-DUCK-021 | Data | two rows have the same key at one moment | give the table a key that is not DEFERRABLE |
+//! | TW-DUCK-022 | Data | a change leaves values unsent, and the target lacks the row that would have them | copy into a new file: somebody else changed the target |
+//! | TW-DUCK-023 | Operator | the schema `tailwater` of the file is of another version | use the release that wrote it, or another path |
+//! | TW-DUCK-024 | Operator | the file belongs to another pipeline | set another path |
+//! | TW-DUCK-025 | Operator | what the sink remembers in the file cannot be read | restore the file, or copy into a new one |
+//! | TW-DUCK-026 | Operator | an update or delete does not say which row: the table has no key | `ALTER TABLE … REPLICA IDENTITY FULL`, or a primary key; then copy into a new file |
+//! | TW-DUCK-027 | Data | a table is stopped, because its rows cannot be kept under its new shape or name; the others go on | copy into a new file, or leave the table out |
+//! | TW-DUCK-028 | Operator | a schema of the source is called `tailwater` | leave it out, or rename it |
+//! | TW-DUCK-029 | Operator | a table of the same name is in the file, and not ours | drop or rename it, or set another path |
+//! | TW-DUCK-030 | Data | the target holds several rows with one key | copy into a new file: somebody else changed the target |
+//! | TW-DUCK-031 | Data | rows to change or delete are not in a target without a key | copy into a new file: somebody else changed the target |
+//! | TW-DUCK-032 | Transient | a write to a sink that is not open, or has failed | none |
+//! | TW-DUCK-033 | warning of `check` | a column gets another name, as DuckDB takes its own for that of another one | rename it in the source, if that matters |
+//! | TW-DUCK-034 | warning of `check` | columns are held as the text that Postgres prints | none: nothing is lost |
 
 use std::fs::File;
 use std::io::{self, Read as _};

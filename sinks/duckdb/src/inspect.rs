@@ -55,7 +55,10 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
 /// # Errors
 /// `Transient` where another process has the file open; `Operator` where it cannot be read.
 pub fn position(config: &Config) -> Result<Option<Position>> {
-    if ours(config)? { state::load_position(&reader(config), &config.pipeline) } else { Ok(None) }
+    match ours(config)? {
+        Some(own) => state::load_position(&reader(config), &own, &config.pipeline),
+        None => Ok(None),
+    }
 }
 
 /// The tables that are stopped.
@@ -63,10 +66,8 @@ pub fn position(config: &Config) -> Result<Option<Position>> {
 /// # Errors
 /// As [`position`].
 pub fn stopped_tables(config: &Config) -> Result<Vec<Stopped>> {
-    if !ours(config)? {
-        return Ok(Vec::new());
-    }
-    let stopped = state::load_targets(&reader(config))?.into_iter().filter_map(|target| {
+    let Some(own) = ours(config)? else { return Ok(Vec::new()) };
+    let stopped = state::load_targets(&reader(config), &own)?.into_iter().filter_map(|target| {
         let table = target.source_full_name();
         target.stopped.map(|reason| Stopped { table, reason })
     });
@@ -77,13 +78,15 @@ fn reader(config: &Config) -> impl Fn(&str) -> Result<TextRows> {
     |sql| query(&config.path, sql).map(|answer| answer.rows)
 }
 
-/// Whether the file holds what this pipeline has written; refuses what another has.
-fn ours(config: &Config) -> Result<bool> {
+/// Our schema in the file, for SQL; `None` where nothing was written yet. Refuses what another pipeline has written.
+fn ours(config: &Config) -> Result<Option<String>> {
     let read = reader(config);
     if !config.path.exists() || !state::is_prepared(&read)? {
-        return Ok(false);
+        return Ok(None);
     }
-    state::check_owner(&read, &config.pipeline).map(|()| true)
+    let own = state::own_schema(&state::catalog(&read)?);
+    state::check_owner(&read, &own, &config.pipeline)?;
+    Ok(Some(own))
 }
 
 fn check_path(path: &Path) -> Vec<Finding> {

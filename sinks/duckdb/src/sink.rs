@@ -106,7 +106,7 @@ impl Sink for DuckDb {
         let store = Store::load(connection, &self.config.pipeline)
             .doing(|| format!("open {}", self.config.path.display()))?;
         let read = |sql: &str| state::text_rows(&store.connection, sql);
-        let position = state::load_position(&read, &self.config.pipeline)?;
+        let position = state::load_position(&read, &store.own, &self.config.pipeline)?;
         let positioned = position.is_some();
         let queries = match QueryServer::start(&database, &self.config.path) {
             Ok(server) => Some(server),
@@ -153,8 +153,8 @@ impl Open {
         if !batch.to.at_boundary() {
             return Ok(());
         }
-        let connection = &self.store.connection;
-        state::save_position(connection, &self.store.pipeline, &batch.to, self.positioned)?;
+        let Store { connection, own, pipeline, .. } = &self.store;
+        state::save_position(connection, own, pipeline, &batch.to, self.positioned)?;
         connection.execute("COMMIT").doing(|| "commit")?;
         (self.transaction, self.positioned) = (Transaction::None, true);
         self.store.committed();

@@ -28,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// In the order in which the target and the source have them.
     pub(crate) columns: Vec<Held>,
+    /// Names of the columns of the key in the target.
+    pub(crate) key: Vec<String>,
     /// Why nothing is written to it any more.
     pub(crate) stopped: Option<String>,
     /// The shape that was compared last; none before its first change since the start.
@@ -48,6 +50,7 @@ impl Target {
             schema: table.schema.clone(),
             name: table.name.clone(),
             columns: Vec::new(),
+            key: Vec::new(),
             stopped: None,
             shape: Some(Arc::clone(table)),
             kinds: Vec::new(),
@@ -60,6 +63,7 @@ impl Target {
         self.source_schema.clone_from(&table.schema);
         self.source_name.clone_from(&table.name);
         self.kinds = columns.iter().map(|column| column.kind.clone()).collect();
+        self.key = key_names(table, &columns);
         self.columns = columns;
         self.shape = Some(Arc::clone(table));
     }
@@ -75,18 +79,23 @@ impl Target {
     }
 }
 
+/// Names of the columns of the key in the target.
+pub(crate) fn key_names(table: &Table, columns: &[Held]) -> Vec<String> {
+    table.key.iter().filter_map(|&index| columns.get(index)).map(|column| column.name.clone()).collect()
+}
+
 /// Rows of text, and a way to ask for them: on our own connection, or through the process that has the file open.
 pub(crate) type TextRows = Vec<Vec<Option<String>>>;
 pub(crate) type Read<'r> = &'r dyn Fn(&str) -> Result<TextRows>;
 
 /// Makes the schema where it is missing, and refuses one of another version or of another pipeline.
-pub(crate) fn prepare(connection: &Connection, pipeline: &str) -> Result<()> {
+pub(crate) fn prepare(connection: &Connection, own: &str, pipeline: &str) -> Result<()> {
     let read = |sql: &str| text_rows(connection, sql);
     if is_prepared(&read)? {
-        return check_owner(&read, pipeline);
+        return check_owner(&read, own, pipeline);
     }
     connection.execute("BEGIN")?;
-    create(connection).inspect_err(|_| roll_back(connection)).doing(|| "make the schema tailwater")?;
+    create(connection, own).inspect_err(|_| roll_back(connection)).doing(|| "make the schema tailwater")?;
     connection.execute("COMMIT").map(|_| ())
 }
 
@@ -98,9 +107,9 @@ pub(crate) fn is_prepared(read: Read<'_>) -> Result<bool> {
 }
 
 /// Refuses a schema of another version or of another pipeline.
-pub(crate) fn check_owner(read: Read<'_>, pipeline: &str) -> Result<()> {
-    check_version(read)?;
-    for row in read("SELECT pipeline FROM tailwater.position")? {
+pub(crate) fn check_owner(read: Read<'_>, own: &str, pipeline: &str) -> Result<()> {
+    check_version(read, own)?;
+    for row in read(&format!("SELECT pipeline FROM {own}.position"))? {
         let owner = text(&row, 0)?;
         if owner != pipeline {
             let message = format!("the file belongs to the pipeline {owner}, this one is {pipeline}");
@@ -112,23 +121,23 @@ pub(crate) fn check_owner(read: Read<'_>, pipeline: &str) -> Result<()> {
     Ok(())
 }
 
-fn create(connection: &Connection) -> Result<()> {
-    connection.execute("CREATE SCHEMA tailwater")?;
-    connection.execute("CREATE TABLE tailwater.format (version VARCHAR)")?;
-    connection.execute(&format!("INSERT INTO tailwater.format VALUES ('{VERSION}')"))?;
-    connection.execute(
-        "CREATE TABLE tailwater.position (pipeline VARCHAR, position VARCHAR, written_at TIMESTAMPTZ)",
-    )?;
-    connection.execute(
-        "CREATE TABLE tailwater.tables (pipeline VARCHAR, id UBIGINT, source_schema VARCHAR, source_name VARCHAR, \
+fn create(connection: &Connection, own: &str) -> Result<()> {
+    connection.execute(&format!("CREATE SCHEMA {own}"))?;
+    connection.execute(&format!("CREATE TABLE {own}.format (version VARCHAR)"))?;
+    connection.execute(&format!("INSERT INTO {own}.format VALUES ('{VERSION}')"))?;
+    connection.execute(&format!(
+        "CREATE TABLE {own}.position (pipeline VARCHAR, position VARCHAR, written_at TIMESTAMPTZ)"
+    ))?;
+    connection.execute(&format!(
+        "CREATE TABLE {own}.tables (pipeline VARCHAR, id UBIGINT, source_schema VARCHAR, source_name VARCHAR, \
          target_schema VARCHAR, target_name VARCHAR, columns VARCHAR, key VARCHAR, state VARCHAR, \
-         stopped_reason VARCHAR)",
-    )?;
+         stopped_reason VARCHAR)"
+    ))?;
     Ok(())
 }
 
-fn check_version(read: Read<'_>) -> Result<()> {
-    let found = read("SELECT version FROM tailwater.format").map_err(|error| {
+fn check_version(read: Read<'_>, own: &str) -> Result<()> {
+    let found = read(&format!("SELECT version FROM {own}.format")).map_err(|error| {
         Error::operator("TW-DUCK-023", format!("read tailwater.format: {}", error.message()))
     })?;
     let version =
@@ -146,8 +155,8 @@ fn check_version(read: Read<'_>) -> Result<()> {
 ///
 /// # Errors
 /// `Operator` where it is there and cannot be read.
-pub(crate) fn load_position(read: Read<'_>, pipeline: &str) -> Result<Option<Position>> {
-    let sql = format!("SELECT position FROM tailwater.position WHERE pipeline = {}", literal(pipeline));
+pub(crate) fn load_position(read: Read<'_>, own: &str, pipeline: &str) -> Result<Option<Position>> {
+    let sql = format!("SELECT position FROM {own}.position WHERE pipeline = {}", literal(pipeline));
     match read(&sql)?.as_slice() {
         [] => Ok(None),
         [row] => json(text(row, 0)?).doing(|| "read tailwater.position").map(Some),
@@ -158,6 +167,7 @@ pub(crate) fn load_position(read: Read<'_>, pipeline: &str) -> Result<Option<Pos
 /// Sets the position, in the transaction that is open.
 pub(crate) fn save_position(
     connection: &Connection,
+    own: &str,
     pipeline: &str,
     position: &Position,
     known: bool,
@@ -166,10 +176,10 @@ pub(crate) fn save_position(
     let (pipeline, position) = (literal(pipeline), literal(&text));
     let sql = if known {
         format!(
-            "UPDATE tailwater.position SET position = {position}, written_at = now() WHERE pipeline = {pipeline}"
+            "UPDATE {own}.position SET position = {position}, written_at = now() WHERE pipeline = {pipeline}"
         )
     } else {
-        format!("INSERT INTO tailwater.position VALUES ({pipeline}, {position}, now())")
+        format!("INSERT INTO {own}.position VALUES ({pipeline}, {position}, now())")
     };
     match connection.execute(&sql)? {
         1 => Ok(()),
@@ -178,19 +188,21 @@ pub(crate) fn save_position(
 }
 
 /// All tables the file knows.
-pub(crate) fn load_targets(read: Read<'_>) -> Result<Vec<Target>> {
-    let sql = "SELECT id::VARCHAR, source_schema, source_name, target_schema, target_name, columns, state, \
-               stopped_reason FROM tailwater.tables ORDER BY id";
-    read(sql)?.iter()
+pub(crate) fn load_targets(read: Read<'_>, own: &str) -> Result<Vec<Target>> {
+    let sql = format!(
+        "SELECT id::VARCHAR, source_schema, source_name, target_schema, target_name, columns, key, state, \
+         stopped_reason FROM {own}.tables ORDER BY id"
+    );
+    read(&sql)?.iter()
         .map(|row| load_target(row))
         .collect::<Result<_>>()
         .doing(|| "read tailwater.tables")
 }
 
 fn load_target(row: &[Option<String>]) -> Result<Target> {
-    let stopped = match text(row, 6)? {
+    let stopped = match text(row, 7)? {
         "following" => None,
-        "stopped" => Some(text(row, 7)?.to_owned()),
+        "stopped" => Some(text(row, 8)?.to_owned()),
         state => return Err(unreadable(format!("a table has the state {state}"))),
     };
     let id = text(row, 0)?;
@@ -201,6 +213,7 @@ fn load_target(row: &[Option<String>]) -> Result<Target> {
         schema: text(row, 3)?.to_owned(),
         name: text(row, 4)?.to_owned(),
         columns: json(text(row, 5)?)?,
+        key: json(text(row, 6)?)?,
         stopped,
         shape: None,
         kinds: Vec::new(),
@@ -209,15 +222,19 @@ fn load_target(row: &[Option<String>]) -> Result<Target> {
 }
 
 /// Writes down a table, in the transaction that is open.
-pub(crate) fn save_target(connection: &Connection, pipeline: &str, target: &Target) -> Result<()> {
-    forget_target(connection, target.id)?;
-    let key: Vec<&str> = target.shape.iter().flat_map(|table| key_names(table, &target.columns)).collect();
+pub(crate) fn save_target(
+    connection: &Connection,
+    own: &str,
+    pipeline: &str,
+    target: &Target,
+) -> Result<()> {
+    forget_target(connection, own, target.id)?;
     let (state, reason) = match &target.stopped {
         None => ("following", "NULL".to_owned()),
         Some(reason) => ("stopped", literal(reason)),
     };
     connection.execute(&format!(
-        "INSERT INTO tailwater.tables VALUES ({}, {}, {}, {}, {}, {}, {}, {}, '{state}', {reason})",
+        "INSERT INTO {own}.tables VALUES ({}, {}, {}, {}, {}, {}, {}, {}, '{state}', {reason})",
         literal(pipeline),
         target.id,
         literal(&target.source_schema),
@@ -225,18 +242,14 @@ pub(crate) fn save_target(connection: &Connection, pipeline: &str, target: &Targ
         literal(&target.schema),
         literal(&target.name),
         literal(&encode(&target.columns)?),
-        literal(&encode(&key)?),
+        literal(&encode(&target.key)?),
     ))?;
     Ok(())
 }
 
-fn key_names<'t>(table: &'t Table, columns: &'t [Held]) -> impl Iterator<Item = &'t str> {
-    table.key.iter().filter_map(|&index| columns.get(index)).map(|column| column.name.as_str())
-}
-
 /// Forgets a table.
-pub(crate) fn forget_target(connection: &Connection, id: u64) -> Result<()> {
-    connection.execute(&format!("DELETE FROM tailwater.tables WHERE id = {id}"))?;
+pub(crate) fn forget_target(connection: &Connection, own: &str, id: u64) -> Result<()> {
+    connection.execute(&format!("DELETE FROM {own}.tables WHERE id = {id}"))?;
     Ok(())
 }
 
@@ -246,10 +259,15 @@ pub(crate) fn full_name(catalog: &str, schema: &str, name: &str) -> String {
 }
 
 /// The name under which `DuckDB` knows the file.
-pub(crate) fn catalog(connection: &Connection) -> Result<String> {
-    let rows = text_rows(connection, "SELECT current_database()")?;
+pub(crate) fn catalog(read: Read<'_>) -> Result<String> {
+    let rows = read("SELECT current_database()")?;
     rows.first()
         .map_or_else(|| Err(unreadable("no database".to_owned())), |row| text(row, 0).map(str::to_owned))
+}
+
+/// Our schema, with the catalog before it: a file may be called `tailwater.duckdb`.
+pub(crate) fn own_schema(catalog: &str) -> String {
+    format!("{}.{SCHEMA}", quote(catalog))
 }
 
 /// The rows of a query whose columns are all text.

@@ -20,6 +20,8 @@ pub(crate) struct Store {
     pub(crate) connection: Connection,
     /// The name under which `DuckDB` knows the file.
     pub(crate) catalog: String,
+    /// Our own schema in it, for SQL.
+    pub(crate) own: String,
     pub(crate) pipeline: String,
     pub(crate) targets: HashMap<u64, Target>,
 }
@@ -39,11 +41,13 @@ enum Older {
 impl Store {
     /// Reads what the file knows; makes our schema where it is missing.
     pub(crate) fn load(connection: Connection, pipeline: &str) -> Result<Self> {
-        state::prepare(&connection, pipeline)?;
-        let catalog = state::catalog(&connection)?;
+        let read = |sql: &str| state::text_rows(&connection, sql);
+        let catalog = state::catalog(&read)?;
+        let own = state::own_schema(&catalog);
+        state::prepare(&connection, &own, pipeline)?;
         let targets =
-            state::load_targets(&|sql| state::text_rows(&connection, sql))?.into_iter().map(|target| (target.id, target)).collect();
-        Ok(Self { connection, catalog, pipeline: pipeline.to_owned(), targets })
+            state::load_targets(&read, &own)?.into_iter().map(|target| (target.id, target)).collect();
+        Ok(Self { connection, catalog, own, pipeline: pipeline.to_owned(), targets })
     }
 
     /// The target of a table, where rows are to be written to it.
@@ -116,7 +120,7 @@ impl Store {
         if !target.columns.is_empty() {
             self.connection.execute(&format!("DROP TABLE {}", self.sql_name(&target)))?;
         }
-        state::forget_target(&self.connection, id)
+        state::forget_target(&self.connection, &self.own, id)
     }
 
     /// A value did not fit column `index`: it becomes text, for all rows, losing nothing.
@@ -157,7 +161,7 @@ impl Store {
 
     fn save(&self, id: u64) -> Result<()> {
         match self.targets.get(&id) {
-            Some(target) => state::save_target(&self.connection, &self.pipeline, target),
+            Some(target) => state::save_target(&self.connection, &self.own, &self.pipeline, target),
             None => Ok(()),
         }
     }
@@ -269,7 +273,8 @@ impl Store {
             return Ok(Some(why));
         }
         let (touched, in_place) = (target.touched, same_name(&target.schema, &place.0));
-        let changed = moved || held != reshape.columns;
+        let changed =
+            moved || held != reshape.columns || target.key != state::key_names(table, &reshape.columns);
         if moved && let Some(why) = self.claim_name(table, Older::Aside)? {
             return Ok(Some(why));
         }

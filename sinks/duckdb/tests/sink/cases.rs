@@ -265,3 +265,17 @@ fn refuses_another_pipeline_and_another_version() {
     let error = Target::at(&target.path).err().unwrap();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-DUCK-025"));
 }
+
+#[test]
+fn another_key_is_followed_from_where_it_begins() {
+    let mut target = Target::new();
+    let by_id = table(1, "public.t", "1 id int4, 2 code text", 1);
+    let mut by_code = (*by_id).clone();
+    by_code.key = vec![1];
+    let by_code = by_code.into();
+    target.write(&[Insert(&by_id, &["1", "a"]), Insert(&by_id, &["2", "b"])]).unwrap();
+    target.write(&[Update(&by_id, &["1", "c"]), Shape(&by_code), Update(&by_code, &["7", "c"])]).unwrap();
+    target.write(&[Delete(&by_code, &["~", "b"])]).unwrap();
+    target.check("public.t", &["7|c"]);
+    assert_eq!(target.rows("SELECT key FROM t.tailwater.tables"), ["[\"code\"]"]);
+}

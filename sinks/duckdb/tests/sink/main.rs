@@ -9,5 +9,6 @@
 )]
 
 mod cases;
+mod inspect;
 mod model;
 mod support;
