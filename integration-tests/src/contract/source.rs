@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::{LocalBoxFuture, join_all};
 use tailwater_core::{Batch, Change, ErrorKind, Position, Row, Source, Table, Value};
 use tokio::time::timeout;
 
@@ -40,7 +40,7 @@ pub trait Server {
 /// # Panics
 /// Where one fails.
 pub async fn contract<V: Server>(server: impl AsyncFn() -> V) {
-    let mut cases: Vec<(&str, Pin<Box<dyn Future<Output = ()> + '_>>)> = Vec::new();
+    let mut cases: Vec<(&str, LocalBoxFuture<'_, ()>)> = Vec::new();
     macro_rules! cases {
         ($($case:ident)*) => {$({
             let server = &server;
@@ -66,7 +66,7 @@ pub async fn contract<V: Server>(server: impl AsyncFn() -> V) {
     let judged = cases
         .into_iter()
         .map(async |(name, case)| (name, AssertUnwindSafe(case).catch_unwind().await.is_ok()));
-    let judged = futures_util::future::join_all(judged).await;
+    let judged = join_all(judged).await;
     let failed: Vec<&str> = judged.into_iter().filter(|(_, passed)| !passed).map(|(name, _)| name).collect();
     assert!(failed.is_empty(), "{} cases fail: {failed:#?}", failed.len());
 }
