@@ -49,21 +49,14 @@ impl<'a> Array<'a> {
                 return Err(malformed(text.len()));
             };
             let (bounds, rest) = text.split_at_checked(equals).unwrap_or((text, &[]));
-            if !bounds
-                .iter()
-                .all(|byte| matches!(byte, b'[' | b']' | b':' | b'-' | b'+' | b'0'..=b'9'))
-            {
+            if !bounds.iter().all(|byte| matches!(byte, b'[' | b']' | b':' | b'-' | b'+' | b'0'..=b'9')) {
                 return Err(malformed(0));
             }
             (Some(bounds), rest.get(1..).unwrap_or_default(), equals + 1)
         } else {
             (None, text, 0)
         };
-        if body.first() == Some(&b'{') {
-            Ok(Self { bounds, body, offset })
-        } else {
-            Err(malformed(offset))
-        }
+        if body.first() == Some(&b'{') { Ok(Self { bounds, body, offset }) } else { Err(malformed(offset)) }
     }
 
     /// Number of dimensions: the braces it starts with. 1 for `{}`, which Postgres says has none.
@@ -75,13 +68,7 @@ impl<'a> Array<'a> {
     /// The tokens, braces included. Ends after the first error; an array that ends without one was well formed.
     #[must_use]
     pub fn tokens(&self) -> Tokens<'a> {
-        Tokens {
-            body: self.body,
-            at: 0,
-            depth: 0,
-            state: State::Start,
-            offset: self.offset,
-        }
+        Tokens { body: self.body, at: 0, depth: 0, state: State::Start, offset: self.offset }
     }
 }
 
@@ -119,11 +106,7 @@ impl<'a> Element<'a> {
                 return None;
             }
             let tail = rest.get(literal..).unwrap_or_default();
-            let backslash = if escaped {
-                tail.iter().position(|&byte| byte == b'\\')
-            } else {
-                None
-            };
+            let backslash = if escaped { tail.iter().position(|&byte| byte == b'\\') } else { None };
             let end = backslash.map_or(rest.len(), |at| literal + at);
             let piece = rest.get(..end).unwrap_or_default();
             rest = rest.get(end + 1..).unwrap_or_default();
@@ -222,17 +205,12 @@ impl<'a> Tokens<'a> {
         }
         self.at = end + 1;
         self.state = State::Complete;
-        Some(Token::Element(Element {
-            raw: self.body.get(start..end)?,
-            escaped,
-        }))
+        Some(Token::Element(Element { raw: self.body.get(start..end)?, escaped }))
     }
 
     fn bare(&mut self) -> Option<Token<'a>> {
         let rest = self.body.get(self.at..)?;
-        let len = rest
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'{' | b'}' | b'"' | b'\\'))?;
+        let len = rest.iter().position(|byte| matches!(byte, b',' | b'{' | b'}' | b'"' | b'\\'))?;
         let raw = rest.get(..len)?;
         if raw.is_empty() || !matches!(rest.get(len), Some(b',' | b'}')) {
             return None;
@@ -247,10 +225,7 @@ impl<'a> Tokens<'a> {
 }
 
 fn malformed(at: usize) -> Error {
-    Error::data(
-        "TW-CORE-006",
-        format!("an array literal is malformed at byte {at}"),
-    )
+    Error::data("TW-CORE-006", format!("an array literal is malformed at byte {at}"))
 }
 
 #[cfg(test)]
@@ -286,10 +261,8 @@ mod tests {
     }
 
     fn check(literals: &[&str], expected: &Expect) {
-        let lines: String = literals
-            .iter()
-            .map(|text| format!("{text}  →  {}\n", render(text.as_bytes())))
-            .collect();
+        let lines: String =
+            literals.iter().map(|text| format!("{text}  →  {}\n", render(text.as_bytes()))).collect();
         expected.assert_eq(&lines);
     }
 
@@ -356,14 +329,7 @@ mod tests {
     #[test]
     fn counts_dimensions() {
         let dimensions = |text: &'static str| Array::parse(text.as_bytes()).unwrap().dimensions();
-        assert_eq!(
-            [
-                dimensions("{}"),
-                dimensions("{1,2}"),
-                dimensions("[2:2][1:1]={{\"{{\"}}")
-            ],
-            [1, 1, 2]
-        );
+        assert_eq!([dimensions("{}"), dimensions("{1,2}"), dimensions("[2:2][1:1]={{\"{{\"}}")], [1, 1, 2]);
     }
 
     #[derive(Debug, Clone)]
@@ -411,9 +377,7 @@ mod tests {
     fn node() -> impl Strategy<Value = Node> {
         let text = proptest::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), any::<u8>()], 0..6);
         let leaf = proptest::option::of(text).prop_map(Node::Leaf);
-        leaf.prop_recursive(4, 32, 5, |inner| {
-            proptest::collection::vec(inner, 0..5).prop_map(Node::List)
-        })
+        leaf.prop_recursive(4, 32, 5, |inner| proptest::collection::vec(inner, 0..5).prop_map(Node::List))
     }
 
     proptest! {

@@ -66,11 +66,7 @@ mod tests {
         assert_eq!(digest(&[one, two]), digest(&[two, one]));
         assert_ne!(digest(&[one, two]), digest(&[one]));
         assert_ne!(digest(&[one, one]), digest(&[two, two]));
-        assert_ne!(
-            digest(&[one, one]).hash,
-            0,
-            "a row that comes twice must not cancel itself out"
-        );
+        assert_ne!(digest(&[one, one]).hash, 0, "a row that comes twice must not cancel itself out");
         let mut merged = digest(&[one]);
         merged.merge(digest(&[two]));
         assert_eq!(merged, digest(&[one, two]));

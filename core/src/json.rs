@@ -94,10 +94,7 @@ fn is_number(text: &[u8]) -> bool {
     match rest.split_first() {
         None => true,
         Some((b'e' | b'E', exponent)) => {
-            let exponent = exponent
-                .strip_prefix(b"+")
-                .or(exponent.strip_prefix(b"-"))
-                .unwrap_or(exponent);
+            let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
             matches!(digits(exponent), (1.., []))
         }
         Some(_) => false,
@@ -107,10 +104,7 @@ fn is_number(text: &[u8]) -> bool {
 /// How many digits it starts with, and what follows them.
 #[inline]
 fn digits(text: &[u8]) -> (usize, &[u8]) {
-    let count = text
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let count = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     (count, text.get(count..).unwrap_or_default())
 }
 
@@ -167,13 +161,13 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
             b'\t' => out.extend_from_slice(b"\\t"),
             _ => {
                 out.extend_from_slice(b"\\u00");
-                out.extend([byte >> 4, byte & 15].map(|digit| {
-                    if digit < 10 {
-                        b'0' + digit
-                    } else {
-                        b'a' - 10 + digit
-                    }
-                }));
+                out.extend(
+                    [byte >> 4, byte & 15].map(
+                        |digit| {
+                            if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }
+                        },
+                    ),
+                );
             }
         }
         rest = tail;
@@ -185,9 +179,8 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
 #[inline]
 fn clean_len(text: &[u8]) -> usize {
     let (chunks, _) = text.as_chunks::<16>();
-    let clean = chunks
-        .iter()
-        .take_while(|chunk| !chunk.iter().fold(false, |dirty, &byte| dirty | is_dirty(byte)));
+    let clean =
+        chunks.iter().take_while(|chunk| !chunk.iter().fold(false, |dirty, &byte| dirty | is_dirty(byte)));
     let start = clean.count() * 16;
     let tail = text.get(start..).unwrap_or_default();
     start + tail.iter().position(|&byte| is_dirty(byte)).unwrap_or(tail.len())
@@ -236,11 +229,7 @@ struct Base64<'o> {
 
 impl<'o> Base64<'o> {
     fn new(out: &'o mut Vec<u8>) -> Self {
-        Self {
-            out,
-            bits: 0,
-            bytes: 0,
-        }
+        Self { out, bits: 0, bytes: 0 }
     }
 
     #[inline]
@@ -249,8 +238,7 @@ impl<'o> Base64<'o> {
         self.bytes += 1;
         if self.bytes == 3 {
             let [_, a, b, c] = self.bits.to_be_bytes();
-            self.out
-                .extend([a >> 2, (a & 3) << 4 | b >> 4, (b & 15) << 2 | c >> 6, c & 63].map(digit));
+            self.out.extend([a >> 2, (a & 3) << 4 | b >> 4, (b & 15) << 2 | c >> 6, c & 63].map(digit));
             (self.bits, self.bytes) = (0, 0);
         }
     }
@@ -259,12 +247,7 @@ impl<'o> Base64<'o> {
         let [.., a, b] = self.bits.to_be_bytes();
         match self.bytes {
             1 => self.out.extend([digit(b >> 2), digit((b & 3) << 4), b'=', b'=']),
-            2 => self.out.extend([
-                digit(a >> 2),
-                digit((a & 3) << 4 | b >> 4),
-                digit((b & 15) << 2),
-                b'=',
-            ]),
+            2 => self.out.extend([digit(a >> 2), digit((a & 3) << 4 | b >> 4), digit((b & 15) << 2), b'=']),
             _ => {}
         }
     }
@@ -293,31 +276,18 @@ struct Compactor<'o, I: Iterator<Item = u8>> {
 
 impl<'o, I: Iterator<Item = u8>> Compactor<'o, I> {
     fn new(out: &'o mut Vec<u8>, bytes: I) -> Self {
-        Self {
-            out,
-            bytes: bytes.peekable(),
-            objects: [0; DEPTH_MAX / 64],
-            depth: 0,
-        }
+        Self { out, bytes: bytes.peekable(), objects: [0; DEPTH_MAX / 64], depth: 0 }
     }
 
     fn document(mut self) -> bool {
         let start = self.out.len();
         let whole = self.value().is_some() && self.peek().is_none();
-        whole
-            && self
-                .out
-                .get(start..)
-                .is_some_and(|written| std::str::from_utf8(written).is_ok())
+        whole && self.out.get(start..).is_some_and(|written| std::str::from_utf8(written).is_ok())
     }
 
     /// The next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
-        while self
-            .bytes
-            .next_if(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
-            .is_some()
-        {}
+        while self.bytes.next_if(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).is_some() {}
         self.bytes.peek().copied()
     }
 
@@ -372,9 +342,7 @@ impl<'o, I: Iterator<Item = u8>> Compactor<'o, I> {
 
     fn in_object(&self) -> bool {
         let level = self.depth.wrapping_sub(1);
-        self.objects
-            .get(level / 64)
-            .is_some_and(|word| word >> (level % 64) & 1 == 1)
+        self.objects.get(level / 64).is_some_and(|word| word >> (level % 64) & 1 == 1)
     }
 
     /// The key before a value, inside an object.
@@ -447,16 +415,11 @@ mod tests {
     #[test]
     fn numbers_keep_all_digits() {
         let digits = "123456789012345678901234567890.1234567890123456789012345678901234567890";
-        let texts = [
-            "0",
-            "-1",
-            "9223372036854775807",
-            "1.10",
-            "1e+20",
-            "1.5e-05",
-            digits,
-        ];
-        check(&Type::Numeric { limits: None }, &texts, &expect![[r#"
+        let texts = ["0", "-1", "9223372036854775807", "1.10", "1e+20", "1.5e-05", digits];
+        check(
+            &Type::Numeric { limits: None },
+            &texts,
+            &expect![[r#"
             "0" → 0
             "-1" → -1
             "9223372036854775807" → 9223372036854775807
@@ -464,24 +427,14 @@ mod tests {
             "1e+20" → 1e+20
             "1.5e-05" → 1.5e-05
             "123456789012345678901234567890.1234567890123456789012345678901234567890" → 123456789012345678901234567890.1234567890123456789012345678901234567890
-        "#]]);
-        let texts = [
-            "NaN",
-            "Infinity",
-            "-Infinity",
-            "-0",
-            "",
-            "-",
-            "01",
-            "1.",
-            ".5",
-            "1e",
-            "1e+",
-            "+1",
-            "0x1",
-            "1 ",
-        ];
-        check(&Type::Float8, &texts, &expect![[r#"
+        "#]],
+        );
+        let texts =
+            ["NaN", "Infinity", "-Infinity", "-0", "", "-", "01", "1.", ".5", "1e", "1e+", "+1", "0x1", "1 "];
+        check(
+            &Type::Float8,
+            &texts,
+            &expect![[r#"
             "NaN" → "NaN"
             "Infinity" → "Infinity"
             "-Infinity" → "-Infinity"
@@ -496,16 +449,21 @@ mod tests {
             "+1" → "+1"
             "0x1" → "0x1"
             "1 " → "1 "
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn bools_are_bools_and_anything_else_is_kept() {
-        check(&Type::Bool, &["t", "f", "true"], &expect![[r#"
+        check(
+            &Type::Bool,
+            &["t", "f", "true"],
+            &expect![[r#"
             "t" → true
             "f" → false
             "true" → "true"
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -517,13 +475,17 @@ mod tests {
             "\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}",
             "0123456789abcdef0123456789abcde\"f",
         ];
-        check(&Type::Text, &texts, &expect![[r#"
+        check(
+            &Type::Text,
+            &texts,
+            &expect![[r#"
             "" → ""
             "ä€🦆" → "ä€🦆"
             "a\"b\\c/d" → "a\"b\\c/d"
             "\n\r\t\u{8}\u{c}\u{1}\u{1f}\u{7f}" → "\n\r\t\u0008\u000c\u0001\u001f"
             "0123456789abcdef0123456789abcde\"f" → "0123456789abcdef0123456789abcde\"f"
-        "#]]);
+        "#]],
+        );
         check(
             &Type::TimestampTz,
             &["2026-11-21 04:05:06.789+00", "infinity"],
@@ -536,17 +498,11 @@ mod tests {
 
     #[test]
     fn bytes_are_base64() {
-        let texts = [
-            "\\x",
-            "\\x61",
-            "\\x6162",
-            "\\x616263",
-            "\\xfffefd00",
-            "\\x6",
-            "\\xgg",
-            "abc",
-        ];
-        check(&Type::Bytes, &texts, &expect![[r#"
+        let texts = ["\\x", "\\x61", "\\x6162", "\\x616263", "\\xfffefd00", "\\x6", "\\xgg", "abc"];
+        check(
+            &Type::Bytes,
+            &texts,
+            &expect![[r#"
             "\\x" → ""
             "\\x61" → "YQ=="
             "\\x6162" → "YWI="
@@ -555,7 +511,8 @@ mod tests {
             "\\x6" → "\\x6"
             "\\xgg" → "\\xgg"
             "abc" → "abc"
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
@@ -578,7 +535,10 @@ mod tests {
             "1 2",
             "{\"a\":1}}",
         ];
-        check(&Type::Json, &texts, &expect![[r#"
+        check(
+            &Type::Json,
+            &texts,
+            &expect![[r#"
             "{\"a\": [1, 2.50, {\"b\\n \\u00e4\": null}],\n \"c\": {}, \"d\":[ ]}" → {"a":[1,2.50,{"b\n \u00e4":null}],"c":{},"d":[]}
             " true " → true
             "\"a  b\"" → "a  b"
@@ -595,17 +555,12 @@ mod tests {
             "\"\\x\"" → "\"\\x\""
             "1 2" → "1 2"
             "{\"a\":1}}" → "{\"a\":1}}"
-        "#]]);
+        "#]],
+        );
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(
-            written(&Type::Json, nested(DEPTH_MAX).as_bytes()),
-            nested(DEPTH_MAX).as_bytes()
-        );
+        assert_eq!(written(&Type::Json, nested(DEPTH_MAX).as_bytes()), nested(DEPTH_MAX).as_bytes());
         let deeper = nested(DEPTH_MAX + 1);
-        assert_eq!(
-            written(&Type::Json, deeper.as_bytes()),
-            format!("\"{deeper}\"").as_bytes()
-        );
+        assert_eq!(written(&Type::Json, deeper.as_bytes()), format!("\"{deeper}\"").as_bytes());
     }
 
     #[test]
@@ -636,12 +591,20 @@ mod tests {
                 "{\"{\\\"a\\\": \\\"b\\\\\\\"c\\\"}\",1}" → [{"a":"b\"c"},1]
             "#]],
         );
-        check(&array(Type::Bytes), &[r#"{"\\x616263",NULL}"#], &expect![[r#"
+        check(
+            &array(Type::Bytes),
+            &[r#"{"\\x616263",NULL}"#],
+            &expect![[r#"
             "{\"\\\\x616263\",NULL}" → ["YWJj",null]
-        "#]]);
-        check(&array(Type::Bool), &["{t,f}"], &expect![[r#"
+        "#]],
+        );
+        check(
+            &array(Type::Bool),
+            &["{t,f}"],
+            &expect![[r#"
             "{t,f}" → [true,false]
-        "#]]);
+        "#]],
+        );
         check(
             &array(Type::Numeric { limits: None }),
             &["{1.00,NaN}"],
@@ -656,10 +619,7 @@ mod tests {
         assert_eq!(written(&Type::Text, b"a\xff"), br#"{"base64":"Yf8="}"#);
         assert_eq!(written(&Type::Json, b"\"a\xff\""), br#"{"base64":"ImH/Ig=="}"#);
         let texts = Type::Array(Box::new(Type::Text));
-        assert_eq!(
-            written(&texts, b"{ok,\"\\\\\xff\"}"),
-            br#"["ok",{"base64":"XP8="}]"#
-        );
+        assert_eq!(written(&texts, b"{ok,\"\\\\\xff\"}"), br#"["ok",{"base64":"XP8="}]"#);
     }
 
     fn kind() -> impl Strategy<Value = Type> {
@@ -718,15 +678,9 @@ mod tests {
     /// Slow and obvious, to check the fast one against.
     fn decoded(base64: &str) -> Vec<u8> {
         const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let digits = base64
-            .trim_end_matches('=')
-            .chars()
-            .map(|char| ALPHABET.find(char).unwrap());
+        let digits = base64.trim_end_matches('=').chars().map(|char| ALPHABET.find(char).unwrap());
         let bits: String = digits.map(|value| format!("{value:06b}")).collect();
-        let bytes = bits
-            .as_bytes()
-            .chunks_exact(8)
-            .map(|byte| std::str::from_utf8(byte).unwrap());
+        let bytes = bits.as_bytes().chunks_exact(8).map(|byte| std::str::from_utf8(byte).unwrap());
         bytes.map(|byte| u8::from_str_radix(byte, 2).unwrap()).collect()
     }
 }

@@ -274,7 +274,14 @@ fn place(position: &Position) -> Id {
 fn table() -> Arc<Table> {
     let kind = Type::Text;
     let id = Column { id: 1, name: "id".into(), kind, source_type: "text".into(), fill: Fill::Null };
-    Arc::new(Table { id: 1, schema: "public".into(), name: "t".into(), columns: vec![id], key: vec![0], streamed_from_birth: true })
+    Arc::new(Table {
+        id: 1,
+        schema: "public".into(),
+        name: "t".into(),
+        columns: vec![id],
+        key: vec![0],
+        streamed_from_birth: true,
+    })
 }
 
 #[derive(Debug, Clone, Copy)]

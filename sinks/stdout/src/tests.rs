@@ -74,7 +74,14 @@ fn table() -> Arc<Table> {
         column(2, "say \"hi\"", Type::Text, "text"),
         column(3, "doc", Type::Json, "jsonb"),
     ];
-    Arc::new(Table { id: 16384, schema: "public".into(), name: "t".into(), columns, key: vec![0], streamed_from_birth: true })
+    Arc::new(Table {
+        id: 16384,
+        schema: "public".into(),
+        name: "t".into(),
+        columns,
+        key: vec![0],
+        streamed_from_birth: true,
+    })
 }
 
 fn position(stream: &str, event: u64) -> Position {
