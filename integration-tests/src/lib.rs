@@ -10,6 +10,7 @@
     reason = "everything here runs inside tests, where a failure is a panic"
 )]
 
+pub mod child;
 pub mod client;
 pub mod contract;
 pub mod edge_values;
@@ -21,6 +22,7 @@ pub mod servers;
 pub mod wait;
 pub mod workload;
 
+pub use child::{Process, Program};
 pub use client::Client;
 pub use proxy::Proxy;
 pub use random::Random;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity;
 use crate::copytext::Decoder;
+use crate::error;
 use crate::lsn::Lsn;
 use crate::quote;
 
@@ -96,12 +97,7 @@ pub(crate) async fn begin(
     source: String,
 ) -> Result<Copying> {
     let slot = &config.slot;
-    if continuity::slot_exists(&mut connection, slot).await? {
-        info!(slot, "drop the slot of an interrupted copy");
-        connection.query(&format!("DROP_REPLICATION_SLOT {} WAIT", quote::identifier(slot))).await?;
-    }
-    let (consistent, snapshot) =
-        create_slot(&mut connection, slot).await.doing(|| format!("create slot {slot}"))?;
+    let (consistent, snapshot) = fresh_slot(&mut connection, slot).await?;
     info!(slot, position = %consistent, "created the slot; the copy begins");
     let mut guard = session(&config, &snapshot).await?;
     let published = catalog::published(&mut guard, &config).await.doing(|| "list the tables to copy")?;
@@ -143,6 +139,24 @@ pub(crate) async fn begin(
         waiting: None,
         commit_time_us,
     })
+}
+
+/// Drops what an interrupted copy left behind and creates the slot. The server's session of that copy may live on for a
+/// moment, and drop or create the slot between our look and our step.
+async fn fresh_slot(connection: &mut Connection, slot: &str) -> Result<(Lsn, String)> {
+    loop {
+        if continuity::slot_exists(connection, slot).await? {
+            info!(slot, "drop the slot of an interrupted copy");
+            match connection.query(&format!("DROP_REPLICATION_SLOT {} WAIT", quote::identifier(slot))).await {
+                Err(error) if error.code() == error::MISSING => {}
+                dropped => drop(dropped.doing(|| format!("drop slot {slot}"))?),
+            }
+        }
+        match create_slot(connection, slot).await {
+            Err(error) if error.code() == error::EXISTS => {}
+            created => return created.doing(|| format!("create slot {slot}")),
+        }
+    }
 }
 
 async fn create_slot(connection: &mut Connection, slot: &str) -> Result<(Lsn, String)> {

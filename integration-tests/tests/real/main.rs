@@ -10,6 +10,8 @@
 
 mod catalogue;
 mod connection;
+mod kill;
+mod load;
 mod servers;
 mod setup;
 mod silent_loss;

@@ -1,0 +1,154 @@
+//! The real program in a process of its own, so that it can be killed as an operating system kills.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::wait_for;
+
+/// A pipeline file with a target and a log, all in a folder of its own.
+pub struct Program {
+    folder: TempDir,
+    name: String,
+}
+
+/// A running `tailwater run`. Killed when it is dropped.
+pub struct Process(Child);
+
+impl Program {
+    /// A pipeline file for the tables `patterns` at `url`. Its name is the pipeline's.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn new(url: &str, name: &str, patterns: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (tables, target) = (patterns.join("\", \""), folder.path().join("target.duckdb"));
+        let text = format!(
+            "[source.postgres]\nurl = \"{url}\"\ntables = [\"{tables}\"]\n\n[sink.duckdb]\npath = \"{}\"\n",
+            target.display()
+        );
+        fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+        Self { folder, name: name.to_owned() }
+    }
+
+    /// The target.
+    #[must_use]
+    pub fn target(&self) -> PathBuf {
+        self.folder.path().join("target.duckdb")
+    }
+
+    /// Starts it, with more arguments than the file.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start(&self, arguments: &[&str]) -> Process {
+        self.spawn(Command::new(binary()).args(self.run()).args(arguments))
+    }
+
+    /// Starts it so that a file of its cannot grow beyond so many kilobytes: the disk is full then.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    #[must_use]
+    pub fn start_on_a_small_disk(&self, kilobytes: u32) -> Process {
+        // Ignored, the signal becomes an error of the write, as a full disk gives it. The unit is 512 bytes.
+        let script = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$0\" \"$@\"", kilobytes * 2);
+        self.spawn(Command::new("sh").args(["-c", &script]).arg(binary()).args(self.run()))
+    }
+
+    fn run(&self) -> [PathBuf; 2] {
+        ["run".into(), self.folder.path().join(format!("{}.toml", self.name))]
+    }
+
+    fn spawn(&self, command: &mut Command) -> Process {
+        let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        Process(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+    }
+
+    /// What all its processes have logged.
+    ///
+    /// # Panics
+    /// Where nothing was.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// Runs it until everything committed by now is in the target.
+    ///
+    /// # Panics
+    /// Where it fails, or takes longer than `patience`.
+    pub async fn catch_up(&self, patience: Duration) {
+        let status = self.start(&["--until-caught-up"]).ended(patience).await;
+        assert!(status.success(), "{status}:\n{}", self.log());
+    }
+}
+
+impl Process {
+    /// Ends it with SIGKILL.
+    ///
+    /// # Panics
+    /// Where it had ended by itself.
+    pub fn kill(mut self) {
+        assert_eq!(self.0.try_wait().unwrap(), None, "it has ended before it was killed");
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// Where that cannot be told.
+    pub fn runs(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Gives it as large a disk as there is.
+    ///
+    /// # Panics
+    /// Where `prlimit` cannot do that.
+    pub fn make_room(&self) {
+        let process = self.0.id().to_string();
+        let status = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status().unwrap();
+        assert!(status.success(), "prlimit: {status}");
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// Where that takes longer than `patience`.
+    pub async fn ended(mut self, patience: Duration) -> ExitStatus {
+        wait_for("the program ends", patience, async || self.0.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // One that has ended already is no failure.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// The program as the source is now, built once per process: cargo builds no binary for the tests of another package.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "tailwater"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success(), "build the program: {status}");
+        let tests = std::env::current_exe().unwrap();
+        let program = tests.ancestors().nth(2).unwrap().join("tailwater");
+        assert!(program.exists(), "{} is not there", program.display());
+        program
+    })
+}
