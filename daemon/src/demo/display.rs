@@ -8,6 +8,7 @@ use crate::cli::say;
 use crate::logs::{BARS, console_is_terminal};
 use crate::progress::{CopyTotals, copy_style};
 
+const COPYING: &str = "first copy";
 const PLAIN_LINE_EVERY: Duration = Duration::from_secs(2);
 
 /// The state of the demo at one moment.
@@ -49,7 +50,7 @@ impl Display {
             return Self::Plain { line_at: None };
         }
         let line = || BARS.add(ProgressBar::no_length().with_style(text_style()));
-        let work = BARS.add(ProgressBar::new(0).with_style(copy_style()));
+        let work = BARS.add(ProgressBar::new(0).with_style(fill_style()));
         let (stream, tables) = (line(), super::shop::TABLES.iter().map(|_| line()).collect());
         let time = BARS.add(ProgressBar::new(0).with_style(time_style()));
         Self::Terminal(Lines { work, stream, tables, time })
@@ -102,13 +103,21 @@ impl Display {
 }
 
 impl Lines {
+    fn copying(&self, totals: &CopyTotals) {
+        if self.work.message() != COPYING {
+            self.work.reset();
+            self.work.set_style(copy_style());
+            self.work.set_message(COPYING);
+        }
+        self.work.set_length(totals.rows_estimated);
+        self.work.set_position(totals.rows);
+    }
+
     fn show(&self, view: &View) {
         match view.copy {
-            Some((totals, _)) => {
-                self.work.set_message("first copy");
-                self.work.set_length(totals.rows_estimated);
-                self.work.set_position(totals.rows);
-            }
+            Some((totals, _)) => self.copying(&totals),
+            // Before its first position there is nothing to say about the copy yet.
+            None if view.position.is_empty() => {}
             None => self.work.finish_and_clear(),
         }
         self.stream.set_message(stream(view));
@@ -120,7 +129,7 @@ impl Lines {
             ));
         }
         self.time.set_length(view.length.as_secs());
-        self.time.set_position(view.elapsed.as_secs());
+        self.time.set_position(view.elapsed.min(view.length).as_secs());
     }
 }
 
@@ -154,6 +163,11 @@ fn count(rows: Option<u64>) -> String {
 
 fn text_style() -> ProgressStyle {
     ProgressStyle::with_template("{msg}").unwrap_or_else(|_template| ProgressStyle::default_bar())
+}
+
+fn fill_style() -> ProgressStyle {
+    let template = "  {msg:32!} {bar:30} {pos:>11} of {len} tables";
+    ProgressStyle::with_template(template).unwrap_or_else(|_template| ProgressStyle::default_bar())
 }
 
 fn time_style() -> ProgressStyle {

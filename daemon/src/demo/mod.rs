@@ -82,12 +82,10 @@ async fn play(length: Duration, folder: &Path) -> Result<Exit> {
     fill(&client, &display).await?;
     let stage = Stage { pipeline, client, length, started: Instant::now() };
     let compared = stage.run(&url, &files, &mut display).await;
+    // After an error too, so that the error is the last thing on the terminal.
     display.end();
     let compared = compared?;
-    display.note(&format!(
-        "\nEverything is read again on both sides and compared:\n\n{}\n",
-        proof::describe(&compared)
-    ));
+    display.note(&format!("{}\n", proof::describe(&compared)));
     if let Some(error) = proof::different(&compared) {
         complain(&error);
         return Ok(Exit::Different);
@@ -206,6 +204,8 @@ impl Stage {
         ));
         self.catch_up(&mut process, &mut observed, changes, display).await?;
         process.stop().await?;
+        display.end();
+        display.note("Everything is read again on both sides and compared:\n");
         proof::compare(&self.client, &self.pipeline).await
     }
 
