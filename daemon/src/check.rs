@@ -26,7 +26,8 @@ pub(crate) async fn check(paths: &[PathBuf]) -> Result<Exit> {
     }
     let count = |severity| all.iter().filter(|finding| finding.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    say(&format!("{} pipelines, {errors} errors, {warnings} warnings", pipelines.len()));
+    let checked = number(pipelines.len(), "pipeline");
+    say(&format!("{checked}, {}, {}", number(errors, "error"), number(warnings, "warning")));
     Ok(match all.iter().map(|finding| finding.severity).max() {
         None => Exit::Success,
         Some(Severity::Warning) => Exit::Warnings,
@@ -42,6 +43,10 @@ pub(crate) fn writable(file: &Path) -> Option<Finding> {
         Finding::error("TW-CLI-007", message)
             .remedy(format!("make {} writable by this user", folder.display()))
     })
+}
+
+fn number(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn indent(finding: &Finding) -> String {

@@ -4,7 +4,7 @@ use tailwater_core::pipeline::Options;
 use tailwater_core::{Result, status};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
+use tracing::{Instrument as _, error, info_span};
 
 use crate::cli::Exit;
 use crate::config::Pipeline;
@@ -24,8 +24,9 @@ pub(crate) async fn run(pipelines: Vec<Pipeline>, until_caught_up: bool) -> Resu
         watchers.push((pipeline.name.clone(), watcher));
         let options = Options { until_caught_up, ..pipeline.options.clone() };
         let stop = stop.clone();
-        running
-            .spawn(async move { Box::pin(kinds::supervise(&pipeline, &options, &stop, &publisher)).await });
+        let span = info_span!("pipeline", name = pipeline.name);
+        let run = async move { Box::pin(kinds::supervise(&pipeline, &options, &stop, &publisher)).await };
+        running.spawn(run.instrument(span));
     }
     let mut shown = JoinSet::new();
     shown.spawn(progress::show(watchers));
