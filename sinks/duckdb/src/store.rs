@@ -218,12 +218,9 @@ impl Store {
     /// Renames a table whose name another one has in the source by now.
     fn move_aside(&mut self, id: u64) -> Result<()> {
         let Some(target) = self.targets.get(&id) else { return Ok(()) };
-        let (from, aside) = (self.sql_name(target), format!("{}_tailwater_{id}", target.name));
+        let aside = format!("{}_tailwater_{id}", target.name);
         warn!(table = %target.source_full_name(), aside = %aside, "another table has its name now: it is moved aside");
-        self.connection.execute(&format!("ALTER TABLE {from} RENAME TO {}", quote(&aside)))?;
-        if let Some(target) = self.targets.get_mut(&id) {
-            target.name = aside;
-        }
+        self.rename(id, &aside)?;
         self.save(id)
     }
 
@@ -288,7 +285,7 @@ impl Store {
                 self.rename(table.id, &place.1)?;
                 reshape.columns
             }
-            Plan::Same if in_place && !case_only => {
+            Plan::Same if in_place => {
                 self.rename(table.id, &place.1)?;
                 reshape.columns
             }
@@ -338,6 +335,14 @@ impl Store {
 
     fn rename(&mut self, id: u64, to: &str) -> Result<()> {
         let Some(target) = self.targets.get(&id).filter(|target| target.name != to) else { return Ok(()) };
+        // DuckDB's log calls a table by the last name it has in a transaction. Rows deleted before a renaming would
+        // be looked for under a name that is not there yet when the log is read again after a crash, and everything
+        // from there on would be lost without a word. A table that is written anew has no such rows.
+        if target.touched || same_name(&target.name, to) {
+            let place = (target.schema.clone(), to.to_owned());
+            let origins: Vec<Origin> = (0..target.columns.len()).map(Origin::Keep).collect();
+            return self.rebuild(id, target.columns.clone(), &origins, &place).map(|_| ());
+        }
         let from = self.sql_name(target);
         self.connection.execute(&format!("ALTER TABLE {from} RENAME TO {}", quote(to)))?;
         if let Some(target) = self.targets.get_mut(&id) {

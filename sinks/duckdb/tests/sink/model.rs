@@ -65,10 +65,10 @@ fn run(seed: u64) {
             done = boundary;
         }
         assert_eq!(contents(&target), expected(&history, done), "after {done} transactions");
-        if kills < 3 && random.below(8) == 0 {
+        if kills < 3 && random.below(5) == 0 {
             kills += 1;
-            target.reopen();
-            assert!(done == 0 || target.held == position(done, 0), "{:?}", target.held);
+            target.crash();
+            assert!(done == 0 || target.held == position(done, 0), "{:?} of {done}", target.held);
             (boundary, event) = (done, 0);
             announced.clear();
             assert_eq!(contents(&target), expected(&history, done), "killed after {done} transactions");

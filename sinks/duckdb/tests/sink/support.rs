@@ -136,6 +136,19 @@ impl Target {
         self.held = self.sink.open().unwrap().unwrap_or_default();
     }
 
+    /// Opens the files as they are on disk at this moment, log and all, as after the death of the process: closing the
+    /// database would write a checkpoint first.
+    pub(crate) fn crash(&mut self) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(self.path.file_name().unwrap());
+        std::fs::copy(&self.path, &path).unwrap();
+        let log = |path: &Path| path.with_extension("duckdb.wal");
+        if log(&self.path).exists() {
+            std::fs::copy(log(&self.path), log(&path)).unwrap();
+        }
+        *self = Self { _folder: Some(folder), ..Self::at(&path).unwrap() };
+    }
+
     /// Writes one batch that ends at `to`.
     pub(crate) fn write_to(&mut self, to: Position, changes: &[Do<'_>]) -> Result<()> {
         let mut batch = Batch::default();
