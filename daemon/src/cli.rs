@@ -213,4 +213,16 @@ mod tests {
     fn is_a_command_line_that_clap_accepts() {
         super::Arguments::command().debug_assert();
     }
+
+    #[test]
+    fn every_command_and_option_is_in_the_manual() {
+        let manual = include_str!("../../docs/OPERATING.md");
+        for command in super::Arguments::command().get_subcommands() {
+            let name = command.get_name();
+            assert!(manual.contains(&format!("**`tailwater {name}")), "{name}");
+            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(manual.contains(&format!("[--{option}")), "{name} --{option}");
+            }
+        }
+    }
 }

@@ -67,11 +67,11 @@ impl Claim {
 
 const SOURCES: &[&str] = &["postgres"];
 const SINKS: &[&str] = &["duckdb", "stdout"];
-const POSTGRES: &[&str] =
+pub(super) const POSTGRES: &[&str] =
     &["url", "tables", "slot", "publication", "copy_workers", "copy_range", "idle_position_interval"];
-const DUCKDB: &[&str] = &["path", "memory_limit", "threads"];
-const STDOUT: &[&str] = &["format", "position"];
-const PIPELINE: &[&str] = &["batch_size"];
+pub(super) const DUCKDB: &[&str] = &["path", "memory_limit", "threads"];
+pub(super) const STDOUT: &[&str] = &["format", "position"];
+pub(super) const PIPELINE: &[&str] = &["batch_size"];
 
 /// What is known while one file is read.
 struct Reading<'d> {

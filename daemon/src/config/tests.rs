@@ -40,6 +40,16 @@ fn what_the_readme_shows_is_all_a_user_must_write() {
 }
 
 #[test]
+fn every_option_is_in_the_manual() {
+    let manual = include_str!("../../../docs/OPERATING.md");
+    for keys in [pipeline::POSTGRES, pipeline::DUCKDB, pipeline::STDOUT, pipeline::PIPELINE] {
+        for key in keys {
+            assert!(manual.contains(&format!("\n| `{key}` | ")), "{key}");
+        }
+    }
+}
+
+#[test]
 fn every_option_is_taken() {
     let text = r#"
         [source.postgres]
