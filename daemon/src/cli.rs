@@ -9,6 +9,7 @@
 //! | TW-CLI-005 | operator | the sink keeps nothing that could be asked | use `[sink.duckdb]` |
 //! | TW-CLI-006 | transient | asking the target breaks down | report it |
 //! | TW-CLI-007 | operator | the folder of the position file cannot be written | give the right to write it |
+//! | TW-CLI-008 | operator | `drop` while the pipeline runs | stop it first |
 
 use std::io::Write as _;
 use std::path::PathBuf;

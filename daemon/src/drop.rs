@@ -13,6 +13,11 @@ use crate::kinds;
 /// # Errors
 /// `Operator` where the pipeline runs, nobody can be asked, or the source refuses.
 pub(crate) async fn drop(pipeline: &Pipeline, yes: bool) -> Result<Exit> {
+    // The server itself refuses only while the pipeline is connected.
+    if kinds::answers(pipeline) {
+        let message = format!("the pipeline {} runs", pipeline.name);
+        return Err(Error::operator("TW-CLI-008", message).remedy("stop it first"));
+    }
     let what = describe(pipeline);
     if !yes && !ask(&format!("Remove {what}? The target's data stays. [y/N] "))? {
         say("nothing removed");

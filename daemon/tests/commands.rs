@@ -159,7 +159,7 @@ async fn a_running_pipeline_answers_queries_keeps_its_slot_and_stops_when_told()
     stage.wait_for_rows("good.toml", ROWS + 1).await;
 
     let (code, answer) = stage.tailwater(&["drop", "good.toml", "--yes"]).await;
-    assert!(code == 3 && answer.contains("is active"), "{code}: {answer}");
+    assert!(code == 3 && answer.contains("TW-CLI-008"), "{code}: {answer}");
     assert_eq!(stage.slots().await, 1);
 
     signal(&running, Signal::TERM);
