@@ -31,13 +31,19 @@ pub struct Backlog {
 }
 
 /// Drains `rounds` backlogs with both, in turn, and prints the ratios round by round.
-pub async fn against_recvlogical(server: &Server, target: Target, backlog: Backlog, rounds: u32) -> Outcome<()> {
+pub async fn against_recvlogical(
+    server: &Server,
+    target: Target,
+    backlog: Backlog,
+    rounds: u32,
+) -> Outcome<()> {
     let Backlog { workload, rows, per_transaction, socket } = backlog;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     server.create(workload).await?;
     let table = workload.table();
     let (user, database) = ("postgres", "postgres");
-    let url = if socket { server.postgres.socket_url(user, database) } else { server.postgres.url(user, database) };
+    let url =
+        if socket { server.postgres.socket_url(user, database) } else { server.postgres.url(user, database) };
     let sink = match target {
         Target::Stdout => "[sink.stdout]".to_owned(),
         Target::DuckDb => "[sink.duckdb]\npath = \"bench.duckdb\"".to_owned(),
@@ -68,13 +74,16 @@ pub async fn against_recvlogical(server: &Server, target: Target, backlog: Backl
     server.execute("SELECT pg_drop_replication_slot('recvlogical')").await?;
     measure::run(drop_pipeline(&file)?)?;
     let over = if socket { "socket" } else { "tcp" };
-    println_row(&format!("{table} → {target:?}, {per_transaction}/tx, {over}"), &[
-        ("changes per CPU-second / pg_recvlogical", spread(&cpu)),
-        ("wall rate / pg_recvlogical", spread(&wall)),
-        ("thousand changes per CPU-second", spread(&ours_rate)),
-        ("pg_recvlogical's", spread(&peer_rate)),
-        ("peak MB", format!("{peak:.0}")),
-    ]);
+    println_row(
+        &format!("{table} → {target:?}, {per_transaction}/tx, {over}"),
+        &[
+            ("changes per CPU-second / pg_recvlogical", spread(&cpu)),
+            ("wall rate / pg_recvlogical", spread(&wall)),
+            ("thousand changes per CPU-second", spread(&ours_rate)),
+            ("pg_recvlogical's", spread(&peer_rate)),
+            ("peak MB", format!("{peak:.0}")),
+        ],
+    );
     Ok(())
 }
 
@@ -130,7 +139,11 @@ async fn verify(
             let wanted = server.value(&format!("SELECT count(*) || ' ' || sum(id) FROM {table}")).await?;
             let mut command = server::tailwater()?;
             command.args(["query".as_ref(), file.as_os_str()]);
-            command.args([&format!("SELECT count(*) || ' ' || sum(id) AS x FROM public.{table}"), "--format", "csv"]);
+            command.args([
+                &format!("SELECT count(*) || ' ' || sum(id) AS x FROM public.{table}"),
+                "--format",
+                "csv",
+            ]);
             let output = command.output().map_err(|error| error.to_string())?;
             let held = String::from_utf8_lossy(&output.stdout).into_owned();
             let held = held.lines().last().unwrap_or_default().trim_matches('"').to_owned();
@@ -141,7 +154,11 @@ async fn verify(
             let mut command = until_caught_up(file)?;
             let output = command.stdout(Stdio::piped()).output().map_err(|error| error.to_string())?;
             let inserts = output.stdout.split(|&byte| byte == b'\n').filter(|line| is_insert(line)).count();
-            if inserts == 1000 { Ok(()) } else { Err(format!("{inserts} inserts on standard output, not 1000")) }
+            if inserts == 1000 {
+                Ok(())
+            } else {
+                Err(format!("{inserts} inserts on standard output, not 1000"))
+            }
         }
     }
 }

@@ -60,11 +60,13 @@ fn now_us() -> i64 {
 
 /// Sends `rate` single-row transactions a second for `seconds`, then is idle for as long, and prints both.
 pub async fn commit_to_queryable(server: &Server, rate: u32, seconds: u32) -> Outcome<()> {
-    server.execute("DROP TABLE IF EXISTS due; CREATE TABLE due (id bigint primary key, due_us bigint)").await?;
+    server
+        .execute("DROP TABLE IF EXISTS due; CREATE TABLE due (id bigint primary key, due_us bigint)")
+        .await?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let url = server.postgres.socket_url("postgres", "postgres");
     let url = url.parse().map_err(|error: tailwater_core::Error| error.to_string())?;
-    let tables = tailwater_postgres::Patterns::parse(&["public.due"]).map_err(|error| error.to_string())?;
+    let tables = tailwater_postgres::Patterns::parse(["public.due"]).map_err(|error| error.to_string())?;
     let source = tailwater_postgres::Config::new("latency", url, tables);
     let sink = tailwater_duckdb::Config::new(folder.path().join("latency.duckdb"), "latency");
     let latencies_ms = Arc::new(Mutex::new(Vec::new()));
@@ -95,7 +97,8 @@ pub async fn commit_to_queryable(server: &Server, rate: u32, seconds: u32) -> Ou
 
 /// Inserts on the beat; returns how late the generator itself was at p99, in ms.
 async fn send(server: &Server, rate: u32, seconds: u32) -> Outcome<f64> {
-    let insert = server.client.prepare("INSERT INTO due VALUES ($1, $2)").await.map_err(|error| error.to_string())?;
+    let insert =
+        server.client.prepare("INSERT INTO due VALUES ($1, $2)").await.map_err(|error| error.to_string())?;
     let mut beat = interval(Duration::from_secs_f64(1.0 / f64::from(rate)));
     beat.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (epoch, started) = (tokio::time::Instant::now(), now_us());
@@ -110,29 +113,31 @@ async fn send(server: &Server, rate: u32, seconds: u32) -> Outcome<f64> {
     Ok(percentile(&mut late, 0.99))
 }
 
-fn report(
-    rate: u32,
-    latencies_ms: &Mutex<Vec<f64>>,
-    lateness_ms: f64,
-    idle: f64,
-    sent: u64,
-) -> Outcome<()> {
+fn report(rate: u32, latencies_ms: &Mutex<Vec<f64>>, lateness_ms: f64, idle: f64, sent: u64) -> Outcome<()> {
     let mut latencies = latencies_ms.lock().unwrap_or_else(PoisonError::into_inner).clone();
     if latencies.len() as u64 != sent {
         return Err(format!("{} of {sent} rows arrived", latencies.len()));
     }
     let mut at = |part| format!("{:.1}", percentile(&mut latencies, part));
-    println_row(&format!("commit to queryable in DuckDB at {rate} changes/s"), &[
-        ("p50 ms", at(0.5)),
-        ("p99 ms", at(0.99)),
-        ("max ms", at(1.0)),
-        ("generator's own lateness, p99 ms", format!("{lateness_ms:.1}")),
-        ("idle, % of a core", format!("{idle:.2}")),
-    ]);
+    println_row(
+        &format!("commit to queryable in DuckDB at {rate} changes/s"),
+        &[
+            ("p50 ms", at(0.5)),
+            ("p99 ms", at(0.99)),
+            ("max ms", at(1.0)),
+            ("generator's own lateness, p99 ms", format!("{lateness_ms:.1}")),
+            ("idle, % of a core", format!("{idle:.2}")),
+        ],
+    );
     Ok(())
 }
 
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index"
+)]
 fn percentile(figures: &mut [f64], part: f64) -> f64 {
     figures.sort_by(f64::total_cmp);
     let index = ((figures.len() as f64 * part).ceil() as usize).saturating_sub(1);

@@ -24,7 +24,8 @@ const TICKS_PER_S: f64 = 100.0;
 pub fn run(mut command: Command) -> Outcome<Cost> {
     let before = children_cpu_s()?;
     let started = Instant::now();
-    let mut child = command.stdin(Stdio::null()).spawn().map_err(|error| format!("start {command:?}: {error}"))?;
+    let mut child =
+        command.stdin(Stdio::null()).spawn().map_err(|error| format!("start {command:?}: {error}"))?;
     let mut peak_mb: f64 = 0.0;
     let status = loop {
         peak_mb = peak_mb.max(peak_of(child.id()));
@@ -53,7 +54,7 @@ pub fn cpu_s(pid: u32) -> Outcome<f64> {
 }
 
 /// Fields of `/proc/PID/stat` after the command's name, by their place there from 0 (state).
-fn stat_fields(pid: &str) -> Outcome<impl Fn(usize) -> Outcome<f64>> {
+fn stat_fields(pid: &str) -> Outcome<impl Fn(usize) -> Outcome<f64> + use<>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).map_err(|error| error.to_string())?;
     let fields = stat.rsplit(')').next().unwrap_or_default().to_owned();
     Ok(move |index: usize| {

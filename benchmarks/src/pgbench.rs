@@ -43,18 +43,22 @@ pub async fn follow(server: &Server, seconds: u32) -> Outcome<()> {
         return Err(format!("DuckDB's balances are {held}, Postgres' {wanted}"));
     }
     measure::run(drop_pipeline(&file)?)?;
-    println_row("pgbench TPC-B, 4 clients, followed into DuckDB", &[
-        ("transactions/s without anybody following", format!("{alone:.0}")),
-        ("transactions/s while followed (4 changes each)", format!("{beside:.0}")),
-        ("seconds to the last change after pgbench's end", format!("{:.2}", behind.as_secs_f64())),
-    ]);
+    println_row(
+        "pgbench TPC-B, 4 clients, followed into DuckDB",
+        &[
+            ("transactions/s without anybody following", format!("{alone:.0}")),
+            ("transactions/s while followed (4 changes each)", format!("{beside:.0}")),
+            ("seconds to the last change after pgbench's end", format!("{:.2}", behind.as_secs_f64())),
+        ],
+    );
     Ok(())
 }
 
 fn transactions_per_s(command: &mut std::process::Command) -> Outcome<f64> {
     let output = command.output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let figure = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok());
+    let figure =
+        text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok());
     figure.ok_or_else(|| format!("pgbench says no rate: {text}"))
 }
 

@@ -75,7 +75,8 @@ impl Server {
         let wanted = Wanted { settings, ..Wanted::default() };
         let postgres = Postgres::start(wanted, |_| {}).await.map_err(|error| error.to_string())?;
         let url = postgres.url("postgres", "postgres");
-        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.map_err(|error| error.to_string())?;
+        let (client, connection) =
+            tokio_postgres::connect(&url, NoTls).await.map_err(|error| error.to_string())?;
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             // The session's end is seen by whoever uses the client.
