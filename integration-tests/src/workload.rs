@@ -38,6 +38,8 @@ pub struct Workload {
     random: Random,
     writer: u64,
     made: u64,
+    /// Whether tables are truncated now and then.
+    pub truncates: bool,
     /// What has been done so far.
     pub totals: Totals,
 }
@@ -63,7 +65,13 @@ impl Workload {
     #[must_use]
     pub fn new(seed: u64, writer: u64) -> Self {
         assert!(writer < WRITERS_MAX, "there is no writer {writer}");
-        Self { random: Random::new(seed ^ writer << 32), writer, made: 0, totals: Totals::default() }
+        Self {
+            random: Random::new(seed ^ writer << 32),
+            writer,
+            made: 0,
+            truncates: true,
+            totals: Totals::default(),
+        }
     }
 
     /// Writes until told to stop; connects again whenever the connection is lost.
@@ -145,7 +153,7 @@ impl Workload {
             16 | 17 => {
                 format!("INSERT INTO carts VALUES ({new}, '{{\"n\": {number}}}') ON CONFLICT DO NOTHING")
             }
-            18 => match self.random.one_in(10) {
+            18 => match self.random.one_in(10) && self.truncates {
                 true => "TRUNCATE carts".to_owned(),
                 false => format!("DELETE FROM carts WHERE id <= {some}"),
             },

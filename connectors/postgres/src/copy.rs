@@ -101,7 +101,8 @@ pub(crate) async fn begin(
     info!(slot, position = %consistent, "created the slot; the copy begins");
     let mut guard = session(&config, &snapshot).await?;
     let published = catalog::published(&mut guard, &config).await.doing(|| "list the tables to copy")?;
-    lock(&mut guard, &published).await.doing(|| "lock the tables against rewriting")?;
+    lock(&mut guard, &published, "").await.doing(|| "lock the tables against rewriting")?;
+    prove_not_rewritten(&mut guard, &published).await?;
 
     let ranges: Vec<Range> = published
         .iter()
@@ -121,7 +122,10 @@ pub(crate) async fn begin(
     let (sender, pieces) = mpsc::channel(1);
     let mut sessions = JoinSet::new();
     for _ in 0..workers {
-        let connection = session(&config, &snapshot).await?;
+        let mut connection = session(&config, &snapshot).await?;
+        // Not waiting: behind an application's TRUNCATE that waits for the guard it would wait for ever, in a circle
+        // that the server cannot see. The next attempt lets the TRUNCATE go first.
+        lock(&mut connection, &published, " NOWAIT").await.doing(|| "lock the tables for a copy session")?;
         let shapes = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
         let session =
             Session { connection, decoder: Decoder::default(), shapes, transaction, pieces: sender.clone() };
@@ -182,16 +186,23 @@ async fn session(config: &Config, snapshot: &str) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Locks every heap and proves that none was rewritten between snapshot and lock: rewritten rows are invisible to us.
-async fn lock(guard: &mut Connection, published: &[Published]) -> Result<()> {
+/// Locks every heap against everything but reading and writing rows.
+async fn lock(session: &mut Connection, published: &[Published], wait: &str) -> Result<()> {
     let heaps: Vec<&str> =
         published.iter().flat_map(|one| &one.heaps).map(|heap| heap.sql_name.as_str()).collect();
+    if !heaps.is_empty() {
+        session.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE{wait}", heaps.join(", "))).await?;
+    }
+    Ok(())
+}
+
+/// Proves that no heap was rewritten between snapshot and lock: rewritten rows are invisible to us.
+async fn prove_not_rewritten(guard: &mut Connection, published: &[Published]) -> Result<()> {
     let oids: Vec<String> =
         published.iter().flat_map(|one| &one.heaps).map(|heap| heap.oid.to_string()).collect();
-    if heaps.is_empty() {
+    if oids.is_empty() {
         return Ok(());
     }
-    guard.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", heaps.join(", "))).await?;
     let sql = format!(
         "SELECT oid::regclass FROM pg_catalog.pg_class
          WHERE oid IN ({}) AND relfilenode <> pg_catalog.pg_relation_filenode(oid)",
