@@ -199,8 +199,10 @@ pub async fn assert_equal(file: &Path, client: &Client, tables: &[&str]) {
         wanted.sort_unstable();
         held.sort_unstable();
         if wanted != held {
-            let missing: Vec<_> = wanted.iter().filter(|row| held.binary_search(row).is_err()).take(3).collect();
-            let excess: Vec<_> = held.iter().filter(|row| wanted.binary_search(row).is_err()).take(3).collect();
+            let missing: Vec<_> =
+                wanted.iter().filter(|row| held.binary_search(row).is_err()).take(3).collect();
+            let excess: Vec<_> =
+                held.iter().filter(|row| wanted.binary_search(row).is_err()).take(3).collect();
             panic!(
                 "{table}: {} rows in Postgres, {} in DuckDB\nmissing or different: {missing:#?}\ninstead: {excess:#?}",
                 wanted.len(),

@@ -100,7 +100,9 @@ async fn no_row_and_no_value_is_allocated_for() {
     assert_few_more(few, many);
 
     for (table, count) in [("few", FEW), ("many", MANY)] {
-        client.run(&format!("TRUNCATE {table}; INSERT INTO {table} {}; UPDATE {table} SET n = 0", rows(count))).await;
+        client
+            .run(&format!("TRUNCATE {table}; INSERT INTO {table} {}; UPDATE {table} SET n = 0", rows(count)))
+            .await;
     }
     // Each reads the changes of the other, and leaves them out; that must not cost either.
     let few = drain(&database, folder.path(), "public.few").await;

@@ -15,4 +15,5 @@ mod load;
 mod servers;
 mod setup;
 mod silent_loss;
+mod trouble;
 mod types;

@@ -1,0 +1,165 @@
+//! What happens to servers, networks and disks while a pipeline runs under load. It must go on by itself, and the
+//! target must hold what the source holds: nothing twice, nothing lost.
+
+use std::time::Duration;
+
+use tailwater_core::status::Phase;
+use tailwater_integration_tests::pipeline::{Pipeline, Running};
+use tailwater_integration_tests::servers::{self, any_version};
+use tailwater_integration_tests::{Client, Proxy, Random, wait_for, workload};
+
+use crate::load::{Writers, seed, slot};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until everything committed by now is confirmed, and stops the pipeline.
+async fn drain(running: Running, client: &Client, pipeline: &Pipeline) {
+    let end = client.value("SELECT pg_current_wal_insert_lsn()").await;
+    wait_for("the target has everything", PATIENCE, async || {
+        let reached = slot(client, &pipeline.source.slot, &format!("confirmed_flush_lsn >= '{end}'")).await;
+        (reached == "t").then_some(())
+    })
+    .await;
+    running.stop().await.unwrap();
+}
+
+/// Waits until something has been written since `events`.
+async fn progress(running: &Running, events: u64) {
+    let mut said = None;
+    wait_for("the pipeline goes on", PATIENCE, async || {
+        let status = running.watcher.borrow();
+        if status.error != said {
+            println!("{:?} at {}: {:?}", status.phase, status.position, status.error);
+            said.clone_from(&status.error);
+        }
+        (status.phase == Phase::Streaming && status.events > events).then_some(())
+    })
+    .await;
+}
+
+/// As likely a few as many.
+fn some_bytes(random: &mut Random) -> u64 {
+    let most = 1 << random.within(4..20);
+    random.below(most)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_killed_under_load() {
+    let seed = seed();
+    let mut server = servers::own(any_version(), &[]).await;
+    let client = server.connect("postgres").await;
+    workload::create(&client).await;
+    let pipeline = Pipeline::at(&server.url("postgres"), "killed_server", &["public.*"]);
+    let running = pipeline.start();
+    let writers = Writers::start(&server.url("postgres"), seed);
+    for round in 0..4 {
+        let events = running.watcher.borrow().events;
+        progress(&running, events).await;
+        if round % 2 == 0 {
+            server.stop_immediate().await
+        } else {
+            server.kill().await
+        }
+        server.restart().await;
+    }
+    writers.end().await;
+    let client = server.connect("postgres").await;
+    assert!(running.watcher.borrow().retries >= 4, "the pipeline has not noticed");
+    drain(running, &client, &pipeline).await;
+    pipeline.assert_equal(&client, &workload::TABLES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_is_cut_at_random_bytes() {
+    let seed = seed();
+    let mut random = Random::new(seed);
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    workload::create(&client).await;
+    client.run("INSERT INTO visits SELECT n, '/' || n, NULL FROM generate_series(1, 20000) n").await;
+    let proxy = Proxy::start(database.server.address()).await;
+    let pipeline = Pipeline::at(&proxy.url(&database.name), &database.name, &["public.*"]);
+    // Somewhere between the first byte of the login and the last one of the copy.
+    for _ in 0..6 {
+        proxy.cut_after(some_bytes(&mut random));
+        let running = pipeline.start();
+        wait_for("the cut", PATIENCE, async || (!proxy.will_cut()).then_some(())).await;
+        running.stop().await.unwrap();
+    }
+    let running = pipeline.start();
+    let writers = Writers::start(&database.url(), seed);
+    for _ in 0..12 {
+        let events = running.watcher.borrow().events;
+        progress(&running, events).await;
+        proxy.cut_after(some_bytes(&mut random));
+        wait_for("the cut", PATIENCE, async || (!proxy.will_cut()).then_some(())).await;
+    }
+    writers.end().await;
+    drain(running, &client, &pipeline).await;
+    pipeline.assert_equal(&client, &workload::TABLES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_database_frees_the_log_without_a_heartbeat_table() {
+    let server = servers::own(any_version(), &[]).await;
+    let client = server.connect("postgres").await;
+    client.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE foreign_to_us (id int)").await;
+    client.run("CREATE DATABASE another").await;
+    let another = server.connect("another").await;
+    another.run("CREATE TABLE far (id int)").await;
+    let pipeline = Pipeline::at(&server.url("postgres"), "idle", &["public.t"]);
+    let running = pipeline.start();
+    progress(&running, 0).await;
+    for writer in [&client, &another] {
+        let table = if std::ptr::eq(writer, &client) { "foreign_to_us" } else { "far" };
+        for _ in 0..3 {
+            writer.run(&format!("INSERT INTO {table} SELECT generate_series(1, 1000)")).await;
+            let end = writer.value("SELECT pg_current_wal_insert_lsn()").await;
+            wait_for("the slot follows foreign changes", PATIENCE, async || {
+                let reached =
+                    slot(&client, "tailwater_idle", &format!("confirmed_flush_lsn >= '{end}'")).await;
+                (reached == "t").then_some(())
+            })
+            .await;
+        }
+    }
+    let slack = slot(&client, "tailwater_idle", "pg_current_wal_insert_lsn() - restart_lsn").await;
+    assert!(slack.parse::<u64>().unwrap() < 4 << 20, "{slack} bytes of log are kept");
+    running.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_of_a_large_transaction_is_never_visible() {
+    const ROWS: u64 = 200_000;
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    client.run("CREATE TABLE big (id int, note text); CREATE TABLE small (id int PRIMARY KEY)").await;
+    client.run("INSERT INTO big VALUES (0, ''); INSERT INTO small VALUES (0)").await;
+    let mut pipeline = Pipeline::new(&database, &["public.big", "public.small"]);
+    pipeline.options.batch_bytes = 1 << 18;
+    let running = pipeline.start();
+    progress(&running, 1).await;
+    client
+        .run(&format!(
+            "BEGIN; UPDATE small SET id = 1;
+             INSERT INTO big SELECT n, 'note ' || n FROM generate_series(1, {ROWS}) n;
+             UPDATE small SET id = 2; COMMIT"
+        ))
+        .await;
+    let mut asked_inside = 0;
+    wait_for("the transaction shows", PATIENCE, async || {
+        let inside = running.watcher.borrow().position.event > 0;
+        let (file, sql) = (pipeline.file(), "SELECT count(*), (SELECT id FROM public.small) FROM public.big");
+        let answer = tokio::task::spawn_blocking(move || tailwater_duckdb::query(&file, sql)).await.unwrap();
+        let row = answer.unwrap().rows.into_iter().flatten().flatten().collect::<Vec<_>>().join(" ");
+        let still_inside = running.watcher.borrow().position.event > 0;
+        let (none, all) = ("1 0".to_owned(), format!("{} 2", ROWS + 1));
+        assert!(row == none || row == all, "half of the transaction is visible: {row}");
+        asked_inside += u64::from(inside && still_inside && row == none);
+        (row == all).then_some(())
+    })
+    .await;
+    assert!(asked_inside > 0, "nobody asked in the middle of the transaction");
+    running.stop().await.unwrap();
+    pipeline.assert_equal(&client, &["big", "small"]).await;
+}
