@@ -65,9 +65,11 @@ impl Database {
         for (key, value) in settings {
             config.set(key, value)?;
         }
-        // No statement reads or writes other files, whoever wrote it. Last, because it also forbids to say where
-        // DuckDB's own temporary ones are.
-        config.set("enable_external_access", "false")?;
+        // No statement reads or writes other files, whoever wrote it, unless a setting permits it. Last, because it
+        // also forbids to say where DuckDB's own temporary ones are.
+        if !settings.iter().any(|(key, _)| *key == "enable_external_access") {
+            config.set("enable_external_access", "false")?;
+        }
         let path = c_string(path_text)?;
         let (mut raw, mut message) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: all pointers are valid for the call; DuckDB fills `raw` or, on error, `message`.
