@@ -336,7 +336,10 @@ impl Batch {
 
     fn push(&mut self, op: Op, table: &Arc<Table>, old: RowId, new: RowId) {
         for row in [old, new] {
-            debug_assert!(row.cells == 0 || row.cells as usize == table.columns.len(), "a row of another shape");
+            debug_assert!(
+                row.cells == 0 || row.cells as usize == table.columns.len(),
+                "a row of another shape"
+            );
         }
         let table = self.intern(table);
         self.push_entry(op, table, old, new);
@@ -346,7 +349,10 @@ impl Batch {
     /// When no transaction was named before: an event without one has no id.
     fn push_entry(&mut self, op: Op, table: u32, old: RowId, new: RowId) {
         assert!(!self.transactions.is_empty(), "an event outside a transaction");
-        #[allow(clippy::cast_possible_truncation, reason = "a batch is bounded in bytes far below u32::MAX entries")]
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a batch is bounded in bytes far below u32::MAX entries"
+        )]
         let transaction = (self.transactions.len() - 1) as u32;
         self.entries.push(Entry { op, table, transaction, ordinal: self.next_ordinal, old, new });
         self.next_ordinal += match op {
@@ -391,7 +397,10 @@ impl Batch {
         self.transactions.last().map(|transaction| transaction.commit_time_us)
     }
 
-    #[allow(clippy::indexing_slicing, reason = "the indexes were made by the verbs above, from these same vectors")]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "the indexes were made by the verbs above, from these same vectors"
+    )]
     fn event(&self, index: usize) -> Event<'_> {
         let entry = &self.entries[index];
         let transaction = &self.transactions[entry.transaction as usize];
@@ -476,11 +485,21 @@ mod tests {
             fill: Fill::Null,
         };
         let columns = vec![column(1, "id"), column(2, "note")];
-        Arc::new(Table { id: 1, schema: "public".into(), name: "t".into(), columns, key: vec![0], streamed_from_birth: true })
+        Arc::new(Table {
+            id: 1,
+            schema: "public".into(),
+            name: "t".into(),
+            columns,
+            key: vec![0],
+            streamed_from_birth: true,
+        })
     }
 
     fn render(batch: &Batch) -> String {
-        batch.events().map(|event| format!("{} {} {:?}\n", event.transaction.id, event.ordinal, event.change)).collect()
+        batch
+            .events()
+            .map(|event| format!("{} {} {:?}\n", event.transaction.id, event.ordinal, event.change))
+            .collect()
     }
 
     #[test]

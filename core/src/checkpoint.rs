@@ -31,10 +31,11 @@ impl Checkpoint {
             Err(error) => return Err(io(ErrorKind::Operator, "read", &self.path, &error)),
         };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Error::operator("TW-CORE-003", format!("{} is not a position: {error}", self.path.display())).remedy(format!(
-                "restore {} from a backup; deleting it starts the pipeline from nothing",
-                self.path.display()
-            ))
+            Error::operator("TW-CORE-003", format!("{} is not a position: {error}", self.path.display()))
+                .remedy(format!(
+                    "restore {} from a backup; deleting it starts the pipeline from nothing",
+                    self.path.display()
+                ))
         })
     }
 
@@ -64,7 +65,9 @@ pub fn replace_file(path: &Path, contents: &[u8]) -> Result<()> {
         .truncate(true)
         .open(&temporary)
         .map_err(|error| fail("create", &temporary, &error))?;
-    file.write_all(contents).and_then(|()| file.sync_data()).map_err(|error| fail("write", &temporary, &error))?;
+    file.write_all(contents)
+        .and_then(|()| file.sync_data())
+        .map_err(|error| fail("write", &temporary, &error))?;
     fs::rename(&temporary, path).map_err(|error| fail("replace", path, &error))?;
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,

@@ -64,7 +64,10 @@ async fn drive<S: Source>(
 
     while !stop.is_cancelled() {
         let full = batch.is_full();
-        if !batch.is_empty() && (full || batch.to.at_boundary()) && let Some(mut next) = spare.take() {
+        if !batch.is_empty()
+            && (full || batch.to.at_boundary())
+            && let Some(mut next) = spare.take()
+        {
             next.reset(&batch.to, options.batch_bytes);
             writer.send(std::mem::replace(&mut batch, next)).await?;
             continue;
@@ -105,7 +108,8 @@ async fn settle<S: Source>(source: &mut S, written: Batch, status: &Publisher) -
 
 impl crate::status::Status {
     fn start(&mut self, position: &Position) {
-        self.phase = if position.copying() || position.source.is_empty() { Phase::Copying } else { Phase::Streaming };
+        self.phase =
+            if position.copying() || position.source.is_empty() { Phase::Copying } else { Phase::Streaming };
         self.position.clone_from(position);
         self.error = None;
     }
@@ -188,7 +192,11 @@ impl Writer {
     }
 }
 
-fn write_all<K: Sink>(mut sink: K, mut batches: mpsc::Receiver<Batch>, done: &mpsc::Sender<Batch>) -> Result<()> {
+fn write_all<K: Sink>(
+    mut sink: K,
+    mut batches: mpsc::Receiver<Batch>,
+    done: &mpsc::Sender<Batch>,
+) -> Result<()> {
     let mut outcome = Ok(());
     while let Some(batch) = batches.blocking_recv() {
         outcome = sink.write(&batch).doing(|| "write to the sink");

@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn survives_the_way_through_json_and_refuses_unknown_fields() {
-        let mut position = Position { source: "postgres 7/1".into(), stream: "0/10".into(), ..Position::default() };
+        let mut position =
+            Position { source: "postgres 7/1".into(), stream: "0/10".into(), ..Position::default() };
         position.copies.insert("public.t".into(), CopyProgress { rows: 3, ..CopyProgress::default() });
         let text = serde_json::to_string(&position).unwrap();
         assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);

@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
     clippy::missing_panics_doc,
     reason = "everything here runs inside tests, where a failure is a panic"
 )]

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
+    clippy::disallowed_methods,
     reason = "a failure here is a failed test"
 )]
 

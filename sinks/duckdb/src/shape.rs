@@ -340,7 +340,14 @@ mod tests {
                 fill: Fill::Null,
             })
             .collect();
-        Table { id: 1, schema: "public".into(), name: "t".into(), columns, key: vec![], streamed_from_birth: true }
+        Table {
+            id: 1,
+            schema: "public".into(),
+            name: "t".into(),
+            columns,
+            key: vec![],
+            streamed_from_birth: true,
+        }
     }
 
     fn kind(source_type: &str) -> Type {

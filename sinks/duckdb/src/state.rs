@@ -193,10 +193,7 @@ pub(crate) fn load_targets(read: Read<'_>, own: &str) -> Result<Vec<Target>> {
         "SELECT id::VARCHAR, source_schema, source_name, target_schema, target_name, columns, key, state, \
          stopped_reason FROM {own}.tables ORDER BY id"
     );
-    read(&sql)?.iter()
-        .map(|row| load_target(row))
-        .collect::<Result<_>>()
-        .doing(|| "read tailwater.tables")
+    read(&sql)?.iter().map(|row| load_target(row)).collect::<Result<_>>().doing(|| "read tailwater.tables")
 }
 
 fn load_target(row: &[Option<String>]) -> Result<Target> {
@@ -222,12 +219,7 @@ fn load_target(row: &[Option<String>]) -> Result<Target> {
 }
 
 /// Writes down a table, in the transaction that is open.
-pub(crate) fn save_target(
-    connection: &Connection,
-    own: &str,
-    pipeline: &str,
-    target: &Target,
-) -> Result<()> {
+pub(crate) fn save_target(connection: &Connection, own: &str, pipeline: &str, target: &Target) -> Result<()> {
     forget_target(connection, own, target.id)?;
     let (state, reason) = match &target.stopped {
         None => ("following", "NULL".to_owned()),

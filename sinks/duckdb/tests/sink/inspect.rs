@@ -57,7 +57,8 @@ fn finds_every_column_and_name_that_a_person_should_know_of() {
         source_type: "public.mood".into(),
         fill: Fill::Null,
     });
-    let tables = [first.into(), table(2, "Public.T", "1 id int4", 1), table(3, "tailwater.x", "1 id int4", 1)];
+    let tables =
+        [first.into(), table(2, "Public.T", "1 id int4", 1), table(3, "tailwater.x", "1 id int4", 1)];
     let findings: Vec<String> = check(&config, &tables).iter().map(ToString::to_string).collect();
     expect_test::expect![[r#"
         warning [TW-DUCK-033] public.t: DuckDB takes the name of ID for another one: it becomes ID_2

@@ -181,7 +181,14 @@ impl Model {
         }
         let name = self.name("t");
         let key = (0..keys).collect();
-        let table = Table { id: self.next_table, schema: "public".into(), name, columns, key, streamed_from_birth: true };
+        let table = Table {
+            id: self.next_table,
+            schema: "public".into(),
+            name,
+            columns,
+            key,
+            streamed_from_birth: true,
+        };
         let table = Arc::new(table);
         ops.push(Op::Shape(Arc::clone(&table)));
         self.tables.push((table, Vec::new()));

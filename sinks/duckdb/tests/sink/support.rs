@@ -11,7 +11,14 @@ use tailwater_duckdb::{Config, Connection, DuckDb};
 pub(crate) fn table(id: u64, full_name: &str, columns: &str, keys: usize) -> Arc<Table> {
     let (schema, name) = full_name.split_once('.').unwrap();
     let columns = columns.split(", ").map(column).collect();
-    Arc::new(Table { id, schema: schema.into(), name: name.into(), columns, key: (0..keys).collect(), streamed_from_birth: true })
+    Arc::new(Table {
+        id,
+        schema: schema.into(),
+        name: name.into(),
+        columns,
+        key: (0..keys).collect(),
+        streamed_from_birth: true,
+    })
 }
 
 /// `3 note text`, and behind it perhaps `=value` for what older rows hold, or `=?` where that is not known.
