@@ -1,7 +1,12 @@
 //! No row and no value is allocated for between the socket and the sink: ten times the rows through the whole pipeline,
 //! in batches of the same size, take as many allocations but for a few per batch.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a failure here is a failed test"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     clippy::disallowed_methods,
+    clippy::print_stdout,
     reason = "a failure here is a failed test"
 )]
 
