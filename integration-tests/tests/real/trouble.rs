@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use tailwater_core::status::Phase;
-use tailwater_integration_tests::pipeline::{Pipeline, Running};
+use tailwater_integration_tests::pipeline::{Pipeline, Running, assert_equal};
 use tailwater_integration_tests::servers::{self, any_version};
-use tailwater_integration_tests::{Client, Proxy, Random, wait_for, workload};
+use tailwater_integration_tests::{Client, Program, Proxy, Random, wait_for, workload};
 
 use crate::load::{Writers, seed, slot};
 
@@ -97,6 +97,41 @@ async fn the_network_is_cut_at_random_bytes() {
     writers.end().await;
     drain(running, &client, &pipeline).await;
     pipeline.assert_equal(&client, &workload::TABLES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_is_full() {
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    client.run("CREATE TABLE t (id int PRIMARY KEY, note text); CREATE TABLE log (note text)").await;
+    let program = Program::new(&database.url(), &database.name, &["public.*"]);
+    program.catch_up(PATIENCE).await;
+    let mut process = program.start_on_a_small_disk(4096);
+    for step in 0..20 {
+        let rows = format!(
+            "SELECT n, md5(n::text) || md5((n + 1)::text) FROM generate_series({step}000, {step}999) n"
+        );
+        client
+            .run(&format!("INSERT INTO t {rows}; INSERT INTO log SELECT md5(n::text) FROM ({rows}) x (n)"))
+            .await;
+    }
+    client.run("INSERT INTO t SELECT n, repeat(md5(n::text), 20) FROM generate_series(20000, 60000) n").await;
+    wait_for("the disk is full", PATIENCE, async || {
+        assert!(process.runs(), "it has ended by itself:\n{}", program.log());
+        program.log().contains("File too large").then_some(())
+    })
+    .await;
+    client.run("UPDATE t SET note = 'late' WHERE id < 5").await;
+    process.make_room();
+    let end = client.value("SELECT pg_current_wal_insert_lsn()").await;
+    wait_for("it goes on by itself", PATIENCE, async || {
+        assert!(process.runs(), "it has ended by itself:\n{}", program.log());
+        let name = format!("tailwater_{}", database.name);
+        (slot(&client, &name, &format!("confirmed_flush_lsn >= '{end}'")).await == "t").then_some(())
+    })
+    .await;
+    process.kill();
+    assert_equal(&program.target(), &client, &["t", "log"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
