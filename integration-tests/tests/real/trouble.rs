@@ -23,8 +23,8 @@ async fn drain(running: Running, client: &Client, pipeline: &Pipeline) {
     running.stop().await.unwrap();
 }
 
-/// Waits until something has been written since `events`.
-async fn progress(running: &Running, events: u64) {
+/// Waits until the pipeline streams and more than `events` have been written; a copy of nothing is `None`.
+async fn progress(running: &Running, events: Option<u64>) {
     let mut said = None;
     wait_for("the pipeline goes on", PATIENCE, async || {
         let status = running.watcher.borrow();
@@ -32,7 +32,7 @@ async fn progress(running: &Running, events: u64) {
             println!("{:?} at {}: {:?}", status.phase, status.position, status.error);
             said.clone_from(&status.error);
         }
-        (status.phase == Phase::Streaming && status.events > events).then_some(())
+        (status.phase == Phase::Streaming && events.is_none_or(|events| status.events > events)).then_some(())
     })
     .await;
 }
@@ -51,10 +51,12 @@ async fn the_server_is_killed_under_load() {
     workload::create(&client).await;
     let pipeline = Pipeline::at(&server.url("postgres"), "killed_server", &["public.*"]);
     let running = pipeline.start();
+    // A copy starts over when a table is truncated as it begins, and these writers do little else.
+    progress(&running, None).await;
     let writers = Writers::start(&server.url("postgres"), seed);
     for round in 0..4 {
         let events = running.watcher.borrow().events;
-        progress(&running, events).await;
+        progress(&running, Some(events)).await;
         if round % 2 == 0 {
             server.stop_immediate().await
         } else {
@@ -87,12 +89,47 @@ async fn the_network_is_cut_at_random_bytes() {
         running.stop().await.unwrap();
     }
     let running = pipeline.start();
+    // A copy starts over when a table is truncated as it begins, and these writers do little else.
+    progress(&running, None).await;
     let writers = Writers::start(&database.url(), seed);
     for _ in 0..12 {
         let events = running.watcher.borrow().events;
-        progress(&running, events).await;
+        progress(&running, Some(events)).await;
         proxy.cut_after(some_bytes(&mut random));
         wait_for("the cut", PATIENCE, async || (!proxy.will_cut()).then_some(())).await;
+    }
+    writers.end().await;
+    drain(running, &client, &pipeline).await;
+    pipeline.assert_equal(&client, &workload::TABLES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_network_stalls() {
+    let seed = seed();
+    let server = servers::own(any_version(), &[("wal_sender_timeout", "1s")]).await;
+    let client = server.connect("postgres").await;
+    workload::create(&client).await;
+    let proxy = Proxy::start(server.address()).await;
+    let pipeline = Pipeline::at(&proxy.url("postgres"), "stalled", &["public.*"]);
+    let running = pipeline.start();
+    // A copy starts over when a table is truncated as it begins, and these writers do little else.
+    progress(&running, None).await;
+    let writers = Writers::start(&server.url("postgres"), seed);
+    for _ in 0..2 {
+        let events = running.watcher.borrow().events;
+        progress(&running, Some(events)).await;
+        // Before it streams, the server waits for ever.
+        wait_for("the server streams", PATIENCE, async || {
+            let sql = "SELECT count(*) FROM pg_stat_replication WHERE state IN ('catchup', 'streaming')";
+            (client.value(sql).await == "1").then_some(())
+        })
+        .await;
+        proxy.stall(true);
+        wait_for("the server gives the connection up", PATIENCE, async || {
+            (client.value("SELECT count(*) FROM pg_stat_replication").await == "0").then_some(())
+        })
+        .await;
+        proxy.stall(false);
     }
     writers.end().await;
     drain(running, &client, &pipeline).await;
@@ -144,7 +181,7 @@ async fn an_idle_database_frees_the_log_without_a_heartbeat_table() {
     another.run("CREATE TABLE far (id int)").await;
     let pipeline = Pipeline::at(&server.url("postgres"), "idle", &["public.t"]);
     let running = pipeline.start();
-    progress(&running, 0).await;
+    progress(&running, None).await;
     for writer in [&client, &another] {
         let table = if std::ptr::eq(writer, &client) { "foreign_to_us" } else { "far" };
         for _ in 0..3 {
@@ -173,7 +210,7 @@ async fn half_of_a_large_transaction_is_never_visible() {
     let mut pipeline = Pipeline::new(&database, &["public.big", "public.small"]);
     pipeline.options.batch_bytes = 1 << 18;
     let running = pipeline.start();
-    progress(&running, 1).await;
+    progress(&running, Some(1)).await;
     client
         .run(&format!(
             "BEGIN; UPDATE small SET id = 1;
