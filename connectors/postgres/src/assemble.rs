@@ -54,6 +54,8 @@ pub struct Assembler {
     open: Option<Open>,
     /// End of the last whole transaction, or later when the server said that nothing was committed since.
     covered: Lsn,
+    /// When the newest transaction was committed that has begun here; 0 once the server says that nothing follows.
+    last_commit_us: i64,
     /// Where the stream starts; what was committed before is in the target.
     start: Lsn,
     /// Events of the first transaction that the target has.
@@ -85,8 +87,9 @@ impl Assembler {
 
     /// Between transactions, the server says that it has read its log up to `lsn`: nothing up to there is missing.
     pub fn nothing_until(&mut self, lsn: Lsn) {
-        if self.open.is_none() && lsn > self.covered {
-            self.covered = lsn;
+        if self.open.is_none() {
+            self.last_commit_us = 0;
+            self.covered = self.covered.max(lsn);
         }
     }
 
@@ -107,6 +110,12 @@ impl Assembler {
     pub fn shapes(&self) -> Vec<Arc<Table>> {
         let known = self.by_oid.values().filter_map(|&index| self.relations.get(index));
         known.filter(|relation| relation.wanted).map(|relation| Arc::clone(&relation.table)).collect()
+    }
+
+    /// Whether the newest transaction was committed before `time_us` (since 1970).
+    #[must_use]
+    pub fn is_older_than(&self, time_us: i64) -> bool {
+        self.last_commit_us != 0 && self.last_commit_us < time_us
     }
 
     /// Whether no transaction is open.
@@ -176,6 +185,7 @@ impl Assembler {
                     return Err(out_of_place("Begin"));
                 }
                 let skip = final_lsn < self.start;
+                self.last_commit_us = commit_time_us;
                 self.open =
                     Some(Open { commit: final_lsn, commit_time_us, xid, ordinal: 0, skip, named: false });
             }
@@ -387,8 +397,9 @@ fn out_of_place(what: &str) -> Error {
 }
 
 #[cfg(test)]
-#[allow(clippy::wildcard_enum_match_arm, reason = "a rendering for tests")]
 mod tests {
+    #![allow(clippy::wildcard_enum_match_arm, reason = "a rendering for tests")]
+
     use tailwater_core::{Change, Column, Fill, Position, Type};
 
     use super::*;
@@ -403,7 +414,14 @@ mod tests {
             fill: Fill::Null,
         };
         let columns = vec![column(1, "id"), column(2, "note")];
-        Arc::new(Table { id: 9, schema: "public".into(), name: name.into(), columns, key: vec![0], streamed_from_birth: true })
+        Arc::new(Table {
+            id: 9,
+            schema: "public".into(),
+            name: name.into(),
+            columns,
+            key: vec![0],
+            streamed_from_birth: true,
+        })
     }
 
     fn begin(lsn: u64) -> Vec<u8> {

@@ -18,6 +18,7 @@ use crate::continuity::{self, Identity};
 use crate::drift::{Drift, since_unknown};
 use crate::envelope::{Replication, Status, decode_copy_data, status_update};
 use crate::lsn::Lsn;
+use crate::pace::Pace;
 use crate::pgoutput::{self, Message};
 use crate::quote;
 use crate::session::{Answer, Question, Session};
@@ -29,6 +30,12 @@ const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
 const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
 /// While catching up and nothing comes, ask the server where it is this often.
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
+/// A transaction that was committed longer ago, by the two machines' clocks, means that there is a backlog.
+const BEHIND_US: i64 = 100_000;
+/// While there is one, a batch is filled for this long before the sink gets it,
+const GATHER_INTERVAL: Duration = Duration::from_millis(50);
+/// and the socket is left alone for this long after a read that emptied it.
+const NAP: Duration = Duration::from_micros(200);
 /// The catalogue is asked for changes that no row tells of this often.
 const DRIFT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -44,6 +51,8 @@ pub(crate) struct Stream {
     /// What the catalogue said has changed, until the stream has come that far.
     drift: Option<Drift>,
     drift_due: Instant,
+    /// While there is a backlog, when the batch goes to the sink at the earliest.
+    gather_until: Instant,
     /// The publication holds every table from the moment it is created.
     all_tables: bool,
     /// Newest end of log the server told of.
@@ -108,6 +117,7 @@ impl Stream {
             described: None,
             drift: Some(drift),
             drift_due: now + DRIFT_INTERVAL,
+            gather_until: now,
             all_tables,
             server_end: start.head,
             head: start.head,
@@ -126,14 +136,19 @@ impl Stream {
     pub(crate) async fn read(&mut self, batch: &mut Batch) -> Result<()> {
         // Counted before a shape is added: one that fills the batch must end the read too.
         let events = batch.len();
+        if events == 0 {
+            self.gather_until = Instant::now() + GATHER_INTERVAL;
+        }
         loop {
             if self.described.is_some() {
                 self.look_up(batch).await?;
             }
-            self.decode(batch)?;
+            let gathers = self.is_behind() && Instant::now() < self.gather_until;
+            self.decode(batch, batch.cut_at_commit && !gathers)?;
             self.apply_drift(batch)?;
             let moved = self.mark(batch);
-            if self.described.is_none() && (moved || batch.len() > events) {
+            let done = !gathers || batch.is_full() || !self.is_behind();
+            if self.described.is_none() && done && (moved || batch.len() > events) {
                 return Ok(());
             }
             if self.described.is_none() {
@@ -143,7 +158,7 @@ impl Stream {
     }
 
     /// Decodes what has arrived, until there is no more, a shape must be looked up, or the batch is to be cut.
-    fn decode(&mut self, batch: &mut Batch) -> Result<()> {
+    fn decode(&mut self, batch: &mut Batch, cut_at_commit: bool) -> Result<()> {
         while self.described.is_none() && !batch.is_full() {
             let Some(frame) = self.connection.frame()? else { return Ok(()) };
             let payload = match frame.tag {
@@ -174,7 +189,7 @@ impl Stream {
             match self.assembler.apply(&message, batch)? {
                 Step::Continue => {}
                 Step::Committed if is_ripe(self.drift.as_ref(), &self.assembler) => return Ok(()),
-                Step::Committed if batch.cut_at_commit && batch.has_events() => return Ok(()),
+                Step::Committed if cut_at_commit && batch.has_events() => return Ok(()),
                 Step::Committed => {}
                 Step::Described => self.described = Some(payload.to_vec()),
             }
@@ -255,15 +270,25 @@ impl Stream {
         Ok(())
     }
 
+    /// Whether there is a backlog: then it is read in big gulps, which costs both sides far less per change.
+    fn is_behind(&self) -> bool {
+        !self.caught_up() || self.assembler.is_older_than(now_us().saturating_sub(BEHIND_US))
+    }
+
     /// Waits until more has arrived or a status is due, and sends it. Cancel-safe.
     async fn wait(&mut self) -> Result<()> {
+        let behind = self.is_behind();
+        self.connection.set_pace(if behind { Pace::Nap(NAP) } else { Pace::Eager });
         self.send_status_if_due();
         let now = Instant::now();
         if now >= self.drift_due && self.drift.is_none() && self.catalogue.is_idle() {
             self.drift_due = now + DRIFT_INTERVAL;
             self.catalogue.ask(Question::Drift(Arc::clone(&self.config), self.assembler.shapes()));
         }
-        let due = self.next_status().min(self.drift_due.max(now + ANSWER_INTERVAL));
+        let mut due = self.next_status().min(self.drift_due.max(now + ANSWER_INTERVAL));
+        if behind && self.gather_until > now {
+            due = due.min(self.gather_until);
+        }
         tokio::select! {
             biased;
             filled = self.connection.fill() => filled,
