@@ -108,6 +108,20 @@ pub(crate) async fn behind(pipeline: &Pipeline, position: &Position) -> Result<B
     }
 }
 
+/// Tables that the target is not written with any more, and why.
+///
+/// # Errors
+/// Where the target cannot be read.
+pub(crate) fn stopped_tables(pipeline: &Pipeline) -> Result<Vec<(String, String)>> {
+    match &pipeline.sink {
+        Sink::DuckDb(sink) if sink.path.exists() => {
+            let stopped = tailwater_duckdb::stopped_tables(sink)?;
+            Ok(stopped.into_iter().map(|stopped| (stopped.table, stopped.reason)).collect())
+        }
+        Sink::DuckDb(_) | Sink::Stdout(_) => Ok(Vec::new()),
+    }
+}
+
 /// Asks the target a question, also while a pipeline writes it.
 ///
 /// # Errors

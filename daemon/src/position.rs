@@ -17,6 +17,8 @@ struct Report<'a> {
     pipeline: &'a str,
     /// `null` where the target has never been written to.
     position: Option<Position>,
+    /// Tables that are written no more, with the reason.
+    stopped: Vec<(String, String)>,
     /// Log the source has beyond the position; `null` where it does not answer.
     behind_bytes: Option<u64>,
     /// How long ago the source was as the target is now.
@@ -40,8 +42,10 @@ pub(crate) async fn position(pipeline: &Pipeline, json: bool) -> Result<Exit> {
         Err(error) => (None, Some(error.to_string())),
     };
     let age = held.as_ref().and_then(|held| held.age).map(|age| age.as_secs_f64());
+    let stopped = if held.is_some() { kinds::stopped_tables(pipeline)? } else { Vec::new() };
     let report = Report {
         pipeline: &pipeline.name,
+        stopped,
         position: held.map(|held| held.position),
         behind_bytes: behind.map(|behind| behind.bytes),
         behind_seconds: behind.and_then(|behind| seconds(behind, age)),
@@ -80,6 +84,9 @@ fn describe(report: &Report<'_>) -> String {
             }
         }
     }
+    for (table, reason) in &report.stopped {
+        line("stopped", &format!("{table}: {reason}"));
+    }
     match (report.behind_bytes, report.behind_seconds) {
         (Some(0), _) => line("behind", "nothing"),
         (Some(bytes), Some(seconds)) => line("behind", &format!("{}, {seconds:.1} s", HumanBytes(bytes))),
@@ -111,6 +118,7 @@ mod tests {
         let mut report = Report {
             pipeline: "shop",
             position: Some(position),
+            stopped: vec![("public.late".into(), "it was published after the first copy".into())],
             behind_bytes: Some(2048),
             behind_seconds: Some(0.25),
             source_error: None,
@@ -120,10 +128,11 @@ mod tests {
             source    postgres 7/1/shop
             position  0/16B3748
             copy      public.orders under way, 12,000 of about 40,000 rows
+            stopped   public.late: it was published after the first copy
             behind    2.00 KiB, 0.2 s
         "#]]
         .assert_eq(&describe(&report));
-        report.position = None;
+        (report.position, report.stopped) = (None, Vec::new());
         (report.behind_bytes, report.source_error) = (None, Some("no route".into()));
         expect![[r#"
             pipeline  shop
