@@ -10,7 +10,7 @@ use crate::measure::{self, spread};
 use crate::server::{self, Server, Workload};
 
 /// Copies `rows` orders with both, in turn.
-pub async fn against_csv(server: &Server, rows: u64, rounds: u32) -> Outcome<()> {
+pub(crate) async fn against_csv(server: &Server, rows: u64, rounds: u32) -> Outcome<()> {
     server.create(Workload::Orders).await?;
     server.load(Workload::Orders, 0, rows, 100_000).await?;
     server.execute("ANALYZE orders").await?;

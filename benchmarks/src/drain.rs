@@ -10,7 +10,7 @@ use crate::server::{self, Server, Workload};
 
 /// What a backlog is drained into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// JSON lines into `/dev/null`.
     Stdout,
     /// A DuckDB file.
@@ -19,19 +19,19 @@ pub enum Target {
 
 /// How a backlog looks and how it is reached.
 #[derive(Debug, Clone, Copy)]
-pub struct Backlog {
+pub(crate) struct Backlog {
     /// Of which rows.
-    pub workload: Workload,
+    pub(crate) workload: Workload,
     /// How many.
-    pub rows: u64,
+    pub(crate) rows: u64,
     /// In transactions of so many.
-    pub per_transaction: u64,
+    pub(crate) per_transaction: u64,
     /// Over the Unix socket instead of loopback TCP; both sides alike.
-    pub socket: bool,
+    pub(crate) socket: bool,
 }
 
 /// Drains `rounds` backlogs with both, in turn, and prints the ratios round by round.
-pub async fn against_recvlogical(
+pub(crate) async fn against_recvlogical(
     server: &Server,
     target: Target,
     backlog: Backlog,
@@ -93,14 +93,14 @@ fn per_cpu_s(rows: u64, cost: Cost) -> f64 {
 }
 
 #[allow(clippy::print_stdout, reason = "the report is what this program is for")]
-pub fn println_row(name: &str, figures: &[(&str, String)]) {
+pub(crate) fn println_row(name: &str, figures: &[(&str, String)]) {
     println!("{name}");
     for (what, figure) in figures {
         println!("  {what:<48} {figure}");
     }
 }
 
-pub fn until_caught_up(file: &Path) -> Outcome<Command> {
+pub(crate) fn until_caught_up(file: &Path) -> Outcome<Command> {
     let mut command = server::tailwater()?;
     command.arg("run").arg(file).arg("--until-caught-up").stdout(Stdio::null()).stderr(log(file)?);
     Ok(command)
@@ -110,7 +110,7 @@ fn log(file: &Path) -> Outcome<Stdio> {
     File::create(file.with_extension("log")).map(Stdio::from).map_err(|error| error.to_string())
 }
 
-pub fn drop_pipeline(file: &Path) -> Outcome<Command> {
+pub(crate) fn drop_pipeline(file: &Path) -> Outcome<Command> {
     let mut command = server::tailwater()?;
     command.arg("drop").arg(file).arg("--yes").stdout(Stdio::null()).stderr(Stdio::null());
     Ok(command)

@@ -59,7 +59,7 @@ fn now_us() -> i64 {
 }
 
 /// Sends `rate` single-row transactions a second for `seconds`, then is idle for as long, and prints both.
-pub async fn commit_to_queryable(server: &Server, rate: u32, seconds: u32) -> Outcome<()> {
+pub(crate) async fn commit_to_queryable(server: &Server, rate: u32, seconds: u32) -> Outcome<()> {
     server
         .execute("DROP TABLE IF EXISTS due; CREATE TABLE due (id bigint primary key, due_us bigint)")
         .await?;

@@ -15,7 +15,7 @@ use drain::{Backlog, Target};
 use server::{Server, Workload};
 
 /// The result of a step; the text says what could not be done.
-pub type Outcome<T> = Result<T, String>;
+pub(crate) type Outcome<T> = Result<T, String>;
 
 /// Measures Tailwater against the peers on this machine.
 #[derive(Parser)]

@@ -8,20 +8,20 @@ use crate::Outcome;
 
 /// What one run of one command cost.
 #[derive(Debug, Clone, Copy)]
-pub struct Cost {
+pub(crate) struct Cost {
     /// From start to exit.
-    pub wall_s: f64,
+    pub(crate) wall_s: f64,
     /// User and system time of the process and of the children it waited for.
-    pub cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// The largest resident set, MB of 10⁶ bytes. Read every 10 ms, so the last 10 ms are missing.
-    pub peak_mb: f64,
+    pub(crate) peak_mb: f64,
 }
 
 /// The kernel counts CPU in these per second.
 const TICKS_PER_S: f64 = 100.0;
 
 /// Runs a command to its end, alone.
-pub fn run(mut command: Command) -> Outcome<Cost> {
+pub(crate) fn run(mut command: Command) -> Outcome<Cost> {
     let before = children_cpu_s()?;
     let started = Instant::now();
     let mut child =
@@ -48,7 +48,7 @@ fn children_cpu_s() -> Outcome<f64> {
 }
 
 /// CPU seconds a running process has used.
-pub fn cpu_s(pid: u32) -> Outcome<f64> {
+pub(crate) fn cpu_s(pid: u32) -> Outcome<f64> {
     let fields = stat_fields(&pid.to_string())?;
     Ok((fields(11)? + fields(12)?) / TICKS_PER_S)
 }
@@ -71,13 +71,13 @@ fn peak_of(pid: u32) -> f64 {
 }
 
 /// The middle one of several figures; they are sorted in place.
-pub fn median(figures: &mut [f64]) -> f64 {
+pub(crate) fn median(figures: &mut [f64]) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// `1.62 (1.51–1.70)`: the median and the range.
-pub fn spread(figures: &[f64]) -> String {
+pub(crate) fn spread(figures: &[f64]) -> String {
     let mut figures = figures.to_vec();
     let middle = median(&mut figures);
     let (low, high) = (figures.first().unwrap_or(&f64::NAN), figures.last().unwrap_or(&f64::NAN));

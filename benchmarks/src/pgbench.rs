@@ -9,7 +9,7 @@ use crate::measure;
 use crate::server::{self, Server};
 
 /// Runs pgbench for `seconds` beside a running pipeline, and prints how far behind the pipeline was at the end.
-pub async fn follow(server: &Server, seconds: u32) -> Outcome<()> {
+pub(crate) async fn follow(server: &Server, seconds: u32) -> Outcome<()> {
     let (port, folder) = (server.postgres.port().to_string(), server.postgres.folder().to_owned());
     let pgbench = |arguments: &[&str]| -> Outcome<std::process::Command> {
         let mut command = server.program("pgbench")?;

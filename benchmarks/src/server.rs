@@ -11,7 +11,7 @@ use crate::Outcome;
 
 /// A table of the benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Workload {
+pub(crate) enum Workload {
     /// 5 columns, about 90 bytes on the wire.
     Narrow,
     /// 12 columns with numeric, jsonb and timestamps.
@@ -20,7 +20,7 @@ pub enum Workload {
 
 impl Workload {
     /// Its table.
-    pub fn table(self) -> &'static str {
+    pub(crate) fn table(self) -> &'static str {
         match self {
             Self::Narrow => "narrow",
             Self::Orders => "orders",
@@ -53,17 +53,17 @@ impl Workload {
 }
 
 /// A server, and a session on it.
-pub struct Server {
+pub(crate) struct Server {
     /// The process.
-    pub postgres: Postgres,
+    pub(crate) postgres: Postgres,
     /// A superuser's session.
-    pub client: Client,
+    pub(crate) client: Client,
     _connection: JoinSet<()>,
 }
 
 impl Server {
     /// Starts one with the benchmark's settings.
-    pub async fn start() -> Outcome<Self> {
+    pub(crate) async fn start() -> Outcome<Self> {
         let settings = [
             ("shared_buffers", "1GB"),
             ("autovacuum", "off"),
@@ -86,28 +86,34 @@ impl Server {
     }
 
     /// Runs statements that answer nothing.
-    pub async fn execute(&self, sql: &str) -> Outcome<()> {
+    pub(crate) async fn execute(&self, sql: &str) -> Outcome<()> {
         self.client.batch_execute(sql).await.map_err(|error| format!("{sql}: {error:?}"))
     }
 
     /// One value, as text.
-    pub async fn value(&self, sql: &str) -> Outcome<String> {
+    pub(crate) async fn value(&self, sql: &str) -> Outcome<String> {
         let rows = self.client.simple_query(sql).await.map_err(|error| format!("{sql}: {error:?}"))?;
-        let text = rows.iter().find_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
+        let text = rows.iter().find_map(|message| {
+            let tokio_postgres::SimpleQueryMessage::Row(row) = message else { return None };
+            row.get(0).map(str::to_owned)
         });
         text.ok_or_else(|| format!("{sql}: no row"))
     }
 
     /// Makes the table, empty.
-    pub async fn create(&self, workload: Workload) -> Outcome<()> {
+    pub(crate) async fn create(&self, workload: Workload) -> Outcome<()> {
         let (table, columns) = (workload.table(), workload.columns());
         self.execute(&format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} ({columns})")).await
     }
 
     /// Inserts `rows` rows, `per_transaction` at a time, with ids from `first`.
-    pub async fn load(&self, workload: Workload, first: u64, rows: u64, per_transaction: u64) -> Outcome<()> {
+    pub(crate) async fn load(
+        &self,
+        workload: Workload,
+        first: u64,
+        rows: u64,
+        per_transaction: u64,
+    ) -> Outcome<()> {
         let (table, row) = (workload.table(), workload.row());
         let last = first + rows;
         self.execute(&format!(
@@ -120,7 +126,7 @@ impl Server {
     }
 
     /// A client program of Postgres (`pg_recvlogical`, `pgbench`).
-    pub fn program(&self, name: &str) -> Outcome<Command> {
+    pub(crate) fn program(&self, name: &str) -> Outcome<Command> {
         let beside = self.postgres.bin().join(name);
         let found = if beside.exists() { Some(beside) } else { on_path(name) };
         found.map(Command::new).ok_or_else(|| {
@@ -135,7 +141,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 /// Writes a pipeline file and returns its path.
-pub fn pipeline(folder: &Path, name: &str, url: &str, tables: &str, sink: &str) -> Outcome<PathBuf> {
+pub(crate) fn pipeline(folder: &Path, name: &str, url: &str, tables: &str, sink: &str) -> Outcome<PathBuf> {
     let file = folder.join(format!("{name}.toml"));
     let text = format!("[source.postgres]\nurl = \"{url}\"\ntables = [{tables}]\n\n{sink}\n");
     tailwater_core::checkpoint::replace_file(&file, text.as_bytes()).map_err(|error| error.to_string())?;
@@ -143,7 +149,7 @@ pub fn pipeline(folder: &Path, name: &str, url: &str, tables: &str, sink: &str) 
 }
 
 /// The binary under test, built beside this one.
-pub fn tailwater() -> Outcome<Command> {
+pub(crate) fn tailwater() -> Outcome<Command> {
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
     let binary = here.with_file_name("tailwater");
     if binary.exists() { Ok(Command::new(binary)) } else { Err(format!("{} is not built", binary.display())) }
