@@ -58,7 +58,7 @@ impl Stage {
 
     /// Asks until the target counts `rows`.
     async fn wait_for_rows(&self, file: &str, rows: i64) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let (code, answer) =
                 self.tailwater(&["query", file, "SELECT count(*) FROM public.t", "--format", "csv"]).await;

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{Client, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The major versions that are tested.
 #[must_use]

@@ -26,6 +26,11 @@ use crate::quote;
 /// Bytes of a batch that a session fills. Sessions + 1 of them exist at a time.
 const PIECE_BYTES: usize = 2 << 20;
 
+/// A copy that an application's `TRUNCATE` or `ALTER TABLE` gets in the way of is begun so often without a pause.
+const OPEN_ATTEMPTS_MAX: u32 = 20;
+/// The codes that say so: a table was rewritten just then, or is locked.
+const IN_THE_WAY: [&str; 2] = ["TW-PG-071", error::IN_USE];
+
 /// A copy under way.
 pub(crate) struct Copying {
     /// Where the stream continues; the slot was created here.
@@ -96,14 +101,15 @@ pub(crate) async fn begin(
     config: Arc<Config>,
     source: String,
 ) -> Result<Copying> {
-    let slot = &config.slot;
-    let (consistent, snapshot) = fresh_slot(&mut connection, slot).await?;
-    info!(slot, position = %consistent, "created the slot; the copy begins");
-    let mut guard = session(&config, &snapshot).await?;
-    let published = catalog::published(&mut guard, &config).await.doing(|| "list the tables to copy")?;
-    lock(&mut guard, &published, "").await.doing(|| "lock the tables against rewriting")?;
-    prove_not_rewritten(&mut guard, &published).await?;
-
+    let mut attempts = 1;
+    let Opened { consistent, guard, published, workers } = loop {
+        match open(&mut connection, &config).await {
+            // An application truncated or altered a table just then. The moment is short: it will do next time.
+            Err(error) if IN_THE_WAY.contains(&error.code()) && attempts < OPEN_ATTEMPTS_MAX => attempts += 1,
+            opened => break opened?,
+        }
+    };
+    info!(slot = config.slot, position = %consistent, "created the slot; the copy begins");
     let ranges: Vec<Range> = published
         .iter()
         .enumerate()
@@ -117,15 +123,10 @@ pub(crate) async fn begin(
     let tables: Vec<Copied> = tables.collect();
     let commit_time_us = now_us();
     let transaction = (consistent, commit_time_us);
-    let workers = config.copy_workers.clamp(1, ranges.len().max(1));
     let queue = Arc::new(Mutex::new(VecDeque::from(ranges)));
     let (sender, pieces) = mpsc::channel(1);
     let mut sessions = JoinSet::new();
-    for _ in 0..workers {
-        let mut connection = session(&config, &snapshot).await?;
-        // Not waiting: behind an application's TRUNCATE that waits for the guard it would wait for ever, in a circle
-        // that the server cannot see. The next attempt lets the TRUNCATE go first.
-        lock(&mut connection, &published, " NOWAIT").await.doing(|| "lock the tables for a copy session")?;
+    for connection in workers {
         let shapes = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
         let session =
             Session { connection, decoder: Decoder::default(), shapes, transaction, pieces: sender.clone() };
@@ -143,6 +144,32 @@ pub(crate) async fn begin(
         waiting: None,
         commit_time_us,
     })
+}
+
+/// What a copy needs before its first row.
+struct Opened {
+    consistent: Lsn,
+    guard: Connection,
+    published: Vec<Published>,
+    workers: Vec<Connection>,
+}
+
+/// Creates the slot, and opens sessions that see its snapshot and hold the tables' locks.
+async fn open(connection: &mut Connection, config: &Config) -> Result<Opened> {
+    let (consistent, snapshot) = fresh_slot(connection, &config.slot).await?;
+    let mut guard = session(config, &snapshot).await?;
+    let published = catalog::published(&mut guard, config).await.doing(|| "list the tables to copy")?;
+    lock(&mut guard, &published, "").await.doing(|| "lock the tables against rewriting")?;
+    prove_not_rewritten(&mut guard, &published).await?;
+    let mut workers = Vec::new();
+    for _ in 0..config.copy_workers.max(1) {
+        let mut worker = session(config, &snapshot).await?;
+        // Not waiting: behind an application's TRUNCATE that waits for the guard it would wait for ever, in a circle
+        // that the server cannot see. The next attempt lets the TRUNCATE go first.
+        lock(&mut worker, &published, " NOWAIT").await.doing(|| "lock the tables for a copy session")?;
+        workers.push(worker);
+    }
+    Ok(Opened { consistent, guard, published, workers })
 }
 
 /// Drops what an interrupted copy left behind and creates the slot. The server's session of that copy may live on for a

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tailwater_core::error::Doing;
 use tailwater_core::{Batch, Error, Position, Result, Source};
@@ -12,8 +13,12 @@ use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity::{self, Server};
 use crate::copy::{self, Copying};
+use crate::error::UNREACHABLE;
 use crate::setup;
 use crate::stream::{Start, Stream};
+
+/// From the first statement of a stream's connections to the server's word that it begins.
+const START_BOUND: Duration = Duration::from_secs(60);
 
 /// A step that must not be cut short, kept outside of `read`'s own future.
 type Step = Pin<Box<dyn Future<Output = Result<State>> + Send>>;
@@ -58,11 +63,7 @@ impl PostgresSource {
 
     fn begin_stream(&self, connection: Connection, server: &Server, position: Position) -> Step {
         let start = Start { identity: server.identity.clone(), position, head: server.head };
-        let config = Arc::clone(&self.config);
-        Box::pin(async move {
-            let stream = Stream::start(connection, config, start).await?;
-            Ok(State::Streaming(Box::new(stream)))
-        })
+        Box::pin(start_stream(connection, Arc::clone(&self.config), start))
     }
 
     /// The copy is whole: stream from where its snapshot was taken.
@@ -73,8 +74,7 @@ impl PostgresSource {
         let config = Arc::clone(&self.config);
         self.state = State::Changing(Box::pin(async move {
             let connection = copying.finish().await.doing(|| "end the copy")?;
-            let stream = Stream::start(connection, config, start).await?;
-            Ok(State::Streaming(Box::new(stream)))
+            start_stream(connection, config, start).await
         }));
         Ok(())
     }
@@ -192,6 +192,14 @@ impl PostgresSource {
             stream.confirm(continuity::stream_lsn(position)?);
         }
         Ok(())
+    }
+}
+
+/// Bounded, because a network that stalls without closing would otherwise go unnoticed here.
+async fn start_stream(connection: Connection, config: Arc<Config>, start: Start) -> Result<State> {
+    match tokio::time::timeout(START_BOUND, Stream::start(connection, config, start)).await {
+        Ok(stream) => Ok(State::Streaming(Box::new(stream?))),
+        Err(_elapsed) => Err(Error::transient(UNREACHABLE, "the server does not start the stream in 60 s")),
     }
 }
 

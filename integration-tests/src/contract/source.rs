@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::{Random, wait_for};
 
 /// No case takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A database that a source reads, and that can be changed. It starts empty.
 pub trait Server {

@@ -12,7 +12,7 @@ use tailwater_integration_tests::{Client, wait_for};
 use tailwater_postgres::url::Url;
 use tailwater_postgres::{Connection, Mode};
 
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
 const ROLES: &str = "
     CREATE ROLE scram LOGIN REPLICATION PASSWORD 'pä/ss@1';

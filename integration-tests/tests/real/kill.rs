@@ -9,7 +9,7 @@ use tailwater_integration_tests::{Program, Random, wait_for, workload};
 
 use crate::load::{Writers, seed, slot};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const KILLS_IN_THE_COPY: u64 = 8;
 const KILLS_IN_THE_STREAM: u64 = 12;
 

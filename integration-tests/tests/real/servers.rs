@@ -6,7 +6,7 @@ use tailwater_integration_tests::servers::{self, all_versions, any_version};
 use tailwater_integration_tests::{Client, Proxy, Workload, wait_for, workload};
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 #[tokio::test]
 async fn every_version_starts_and_can_decode_its_log() {

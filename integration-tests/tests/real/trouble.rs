@@ -10,7 +10,7 @@ use tailwater_integration_tests::{Client, Program, Proxy, Random, wait_for, work
 
 use crate::load::{Writers, seed, slot};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until everything committed by now is confirmed, and stops the pipeline.
 async fn drain(running: Running, client: &Client, pipeline: &Pipeline) {

@@ -9,7 +9,7 @@ use tailwater_integration_tests::servers::{self, Database, any_version};
 use tailwater_integration_tests::{Client, Random, Workload, wait_for, workload};
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 async fn own(settings: &[(&str, &str)]) -> Database {
     Database::create(std::sync::Arc::new(servers::own(any_version(), settings).await)).await
