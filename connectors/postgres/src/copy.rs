@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tailwater_core::error::Doing;
 use tailwater_core::{Batch, CopyProgress, Error, Position, Result, Table};
@@ -22,6 +21,7 @@ use crate::copytext::Decoder;
 use crate::error;
 use crate::lsn::Lsn;
 use crate::quote;
+use crate::stream::now_us;
 
 /// Bytes of a batch that a session fills. Sessions + 1 of them exist at a time.
 const PIECE_BYTES: usize = 2 << 20;
@@ -449,9 +449,4 @@ fn session_ended(ended: std::result::Result<Result<()>, tokio::task::JoinError>)
     ended.unwrap_or_else(|error| {
         Err(Error::transient("TW-PG-073", format!("a copy session broke down: {error}")))
     })
-}
-
-fn now_us() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

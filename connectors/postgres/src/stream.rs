@@ -386,7 +386,8 @@ impl Stream {
     }
 }
 
-fn now_us() -> i64 {
+/// This machine's clock, µs since 1970.
+pub(crate) fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
