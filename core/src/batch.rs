@@ -204,10 +204,10 @@ impl Batch {
             + self.transactions.len() * size_of::<TransactionEntry>()
     }
 
-    /// Whether nothing more may be added before it is written.
+    /// Whether nothing more may be added before it is written. An empty one never is: it would never be written.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.sealed || self.size_bytes() >= self.bytes_max
+        !self.is_empty() && (self.sealed || self.size_bytes() >= self.bytes_max)
     }
 
     /// Takes over the events of `other`, which a copy worker filled, and leaves it empty. Positions stay.
@@ -500,6 +500,15 @@ mod tests {
             .events()
             .map(|event| format!("{} {} {:?}\n", event.transaction.id, event.ordinal, event.change))
             .collect()
+    }
+
+    #[test]
+    fn a_sealed_batch_is_full_only_with_something_to_write() {
+        let mut batch = Batch { sealed: true, bytes_max: 1, ..Batch::default() };
+        batch.transaction(format_args!("0/1"), 5, 7, 0).unwrap();
+        assert!(batch.is_empty() && !batch.is_full());
+        batch.truncate(&table());
+        assert!(!batch.is_empty() && batch.is_full());
     }
 
     #[test]

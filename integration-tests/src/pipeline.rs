@@ -1,9 +1,10 @@
 //! A pipeline from Postgres to DuckDB inside the test's process, and the comparison of both ends.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use tailwater_core::pipeline::{self, Options};
-use tailwater_core::status::{self, Watcher};
+use tailwater_core::status::{self, Phase, Watcher};
 use tailwater_core::supervise::supervise;
 use tailwater_core::{Position, Result, Sink};
 use tailwater_duckdb::DuckDb;
@@ -154,6 +155,26 @@ impl Running {
     /// Where it panicked.
     pub async fn ended(&mut self) -> Result<()> {
         self.tasks.join_next().await.unwrap().unwrap()
+    }
+
+    /// Waits until it streams and has written more than `events`; `None` where it is enough that the copy is whole.
+    ///
+    /// # Panics
+    /// Where it stopped, or does not get there within `bound`; says what it was doing and what had failed.
+    pub async fn streams(&self, events: Option<u64>, bound: Duration) {
+        let (deadline, mut failures) = (Instant::now() + bound, Vec::new());
+        loop {
+            let status = self.watcher.borrow().clone();
+            if status.error.is_some() && status.error.as_ref() != failures.last() {
+                failures.extend(status.error.clone());
+            }
+            if status.phase == Phase::Streaming && events.is_none_or(|events| status.events > events) {
+                return;
+            }
+            assert!(status.phase != Phase::Stopped, "the pipeline stopped: {status:?}");
+            assert!(Instant::now() < deadline, "not within {bound:?}: {status:?}, failures: {failures:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Ends it where it stands, as a kill would: nothing is flushed, closed or confirmed any more.

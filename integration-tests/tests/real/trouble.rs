@@ -23,20 +23,6 @@ async fn drain(running: Running, client: &Client, pipeline: &Pipeline) {
     running.stop().await.unwrap();
 }
 
-/// Waits until the pipeline streams and more than `events` have been written; a copy of nothing is `None`.
-async fn progress(running: &Running, events: Option<u64>) {
-    let mut said = None;
-    wait_for("the pipeline goes on", PATIENCE, async || {
-        let status = running.watcher.borrow();
-        if status.error != said {
-            println!("{:?} at {}: {:?}", status.phase, status.position, status.error);
-            said.clone_from(&status.error);
-        }
-        (status.phase == Phase::Streaming && events.is_none_or(|events| status.events > events)).then_some(())
-    })
-    .await;
-}
-
 /// As likely a few as many.
 fn some_bytes(random: &mut Random) -> u64 {
     let most = 1 << random.within(4..20);
@@ -52,11 +38,11 @@ async fn the_server_is_killed_under_load() {
     let pipeline = Pipeline::at(&server.url("postgres"), "killed_server", &["public.*"]);
     let running = pipeline.start();
     // A copy starts over when a table is truncated as it begins, and these writers do little else.
-    progress(&running, None).await;
+    running.streams(None, PATIENCE).await;
     let writers = Writers::start(&server.url("postgres"), seed);
     for round in 0..4 {
         let events = running.watcher.borrow().events;
-        progress(&running, Some(events)).await;
+        running.streams(Some(events), PATIENCE).await;
         if round % 2 == 0 {
             server.stop_immediate().await
         } else {
@@ -92,11 +78,11 @@ async fn the_network_is_cut_at_random_bytes() {
     }
     let running = pipeline.start();
     // A copy starts over when a table is truncated as it begins, and these writers do little else.
-    progress(&running, None).await;
+    running.streams(None, PATIENCE).await;
     let writers = Writers::start(&database.url(), seed);
     for _ in 0..12 {
         let events = running.watcher.borrow().events;
-        progress(&running, Some(events)).await;
+        running.streams(Some(events), PATIENCE).await;
         proxy.cut_after(some_bytes(&mut random));
         wait_for("the cut", PATIENCE, async || (!proxy.will_cut()).then_some(())).await;
     }
@@ -115,11 +101,11 @@ async fn the_network_stalls() {
     let pipeline = Pipeline::at(&proxy.url("postgres"), "stalled", &["public.*"]);
     let running = pipeline.start();
     // A copy starts over when a table is truncated as it begins, and these writers do little else.
-    progress(&running, None).await;
+    running.streams(None, PATIENCE).await;
     let writers = Writers::start(&server.url("postgres"), seed);
     for _ in 0..2 {
         let events = running.watcher.borrow().events;
-        progress(&running, Some(events)).await;
+        running.streams(Some(events), PATIENCE).await;
         // Before it streams, the server waits for ever.
         wait_for("the server streams", PATIENCE, async || {
             let sql = "SELECT count(*) FROM pg_stat_replication WHERE state IN ('catchup', 'streaming')";
@@ -183,7 +169,7 @@ async fn an_idle_database_frees_the_log_without_a_heartbeat_table() {
     another.run("CREATE TABLE far (id int)").await;
     let pipeline = Pipeline::at(&server.url("postgres"), "idle", &["public.t"]);
     let running = pipeline.start();
-    progress(&running, None).await;
+    running.streams(None, PATIENCE).await;
     for writer in [&client, &another] {
         let table = if std::ptr::eq(writer, &client) { "foreign_to_us" } else { "far" };
         for _ in 0..3 {
@@ -212,7 +198,7 @@ async fn half_of_a_large_transaction_is_never_visible() {
     let mut pipeline = Pipeline::new(&database, &["public.big", "public.small"]);
     pipeline.options.batch_bytes = 1 << 18;
     let running = pipeline.start();
-    progress(&running, Some(1)).await;
+    running.streams(Some(1), PATIENCE).await;
     client
         .run(&format!(
             "BEGIN; UPDATE small SET id = 1;

@@ -279,16 +279,27 @@ async fn loss_10_rows_between_the_snapshot_and_the_stream_are_missing() {
         workload::Totals::default()
     });
     let running = pipeline.start();
-    wait_for("the copy ends while there is traffic", PATIENCE, async || {
-        (running.watcher.borrow().phase == tailwater_core::status::Phase::Streaming).then_some(())
-    })
-    .await;
+    running.streams(None, PATIENCE).await;
     stop.cancel();
     writers.join_all().await;
     drain(running, &client, &pipeline).await;
     pipeline.catch_up().await.unwrap();
     let tables = workload::TABLES.map(|table| format!("public.{table}"));
     pipeline.assert_equal(&client, &tables.each_ref().map(String::as_str)).await;
+}
+
+/// Deleted rows leave pages behind, and a copy may be cut where whole ranges of them are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_goes_on_after_ranges_of_pages_that_hold_no_row() {
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    client.run("CREATE TABLE t (id int, word text)").await;
+    client.run("INSERT INTO t SELECT n, repeat('z', 1000) FROM generate_series(1, 1000) n").await;
+    client.run("DELETE FROM t WHERE id <= 100 OR id BETWEEN 400 AND 700 OR id > 900").await;
+    let mut pipeline = Pipeline::new(&database, &["public.t"]);
+    pipeline.source.copy_range_bytes = 64 << 10;
+    pipeline.catch_up().await.unwrap();
+    pipeline.assert_equal(&client, &["public.t"]).await;
 }
 
 /// A TRUNCATE waits for the copy's locks, and whoever wants the table after it waits behind it: if a session of the
@@ -313,10 +324,7 @@ async fn a_truncate_while_the_copy_begins_blocks_neither_the_copy_nor_the_applic
         let name = format!("{}_{round}", database.name);
         let pipeline = Pipeline::at(&database.url(), &name, &["public.t", "public.u"]);
         let running = pipeline.start();
-        wait_for("the copy ends", PATIENCE, async || {
-            (running.watcher.borrow().phase == tailwater_core::status::Phase::Streaming).then_some(())
-        })
-        .await;
+        running.streams(None, PATIENCE).await;
         running.stop().await.unwrap();
         pipeline.assert_equal(&client, &["public.u"]).await;
         client.run(&format!("SELECT pg_drop_replication_slot('{}')", pipeline.source.slot)).await;
