@@ -1,7 +1,9 @@
 //! `tailwater run`: every pipeline for itself, until it ends, fails, or a signal stops them all.
 
 use tailwater_core::pipeline::Options;
-use tailwater_core::{Result, status};
+use tailwater_core::{Error, Result, status};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, error, info_span};
@@ -23,10 +25,7 @@ pub(crate) async fn run(pipelines: Vec<Pipeline>, until_caught_up: bool) -> Resu
         let (publisher, watcher) = status::channel();
         watchers.push((pipeline.name.clone(), watcher));
         let options = Options { until_caught_up, ..pipeline.options.clone() };
-        let stop = stop.clone();
-        let span = info_span!("pipeline", name = pipeline.name);
-        let run = async move { Box::pin(kinds::supervise(&pipeline, &options, &stop, &publisher)).await };
-        running.spawn(run.instrument(span));
+        running.spawn(on_a_thread(pipeline, options, stop.clone(), publisher));
     }
     let mut shown = JoinSet::new();
     shown.spawn(progress::show(watchers));
@@ -45,4 +44,32 @@ pub(crate) async fn run(pipelines: Vec<Pipeline>, until_caught_up: bool) -> Resu
     }
     shown.shutdown().await;
     Ok(exit)
+}
+
+/// A pipeline has a thread and a runtime of its own, beside the sink's thread. Its source may nap on it while there is
+/// a backlog, and nothing else wakes it then: with the sockets of a busy server in a shared runtime, every message
+/// would wake some idle worker.
+async fn on_a_thread(
+    pipeline: Pipeline,
+    options: Options,
+    stop: CancellationToken,
+    publisher: status::Publisher,
+) -> Result<()> {
+    let trouble = |what: &dyn std::fmt::Display| {
+        Error::transient("TW-CLI-001", format!("run the pipeline's thread: {what}"))
+    };
+    let span = info_span!("pipeline", name = pipeline.name);
+    let (sender, ended) = oneshot::channel();
+    let name = pipeline.name.clone();
+    let run = move || {
+        let supervised = async { Box::pin(kinds::supervise(&pipeline, &options, &stop, &publisher)).await };
+        let outcome = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime.block_on(supervised.instrument(span)),
+            Err(error) => Err(trouble(&error)),
+        };
+        // Whoever waited is gone only when the process ends.
+        drop(sender.send(outcome));
+    };
+    std::thread::Builder::new().name(name).spawn(run).map_err(|error| trouble(&error))?;
+    ended.await.unwrap_or_else(|_closed| Err(trouble(&"it broke down")))
 }

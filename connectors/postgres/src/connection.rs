@@ -183,7 +183,7 @@ impl Connection {
     /// # Errors
     /// `Transient` where the connection ends or breaks.
     pub async fn fill(&mut self) -> Result<()> {
-        self.pace.before_read(self.last_read_was_short);
+        self.pace.before_read(self.transport.nap(), self.last_read_was_short);
         std::future::poll_fn(|context| self.poll_fill(context)).await
     }
 

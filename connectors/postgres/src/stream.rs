@@ -32,10 +32,8 @@ const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
 /// A transaction that was committed longer ago, by the two machines' clocks, means that there is a backlog.
 const BEHIND_US: i64 = 100_000;
-/// While there is one, a batch is filled for this long before the sink gets it,
+/// While there is one, a batch is filled for this long before the sink gets it.
 const GATHER_INTERVAL: Duration = Duration::from_millis(50);
-/// and the socket is left alone for this long after a read that emptied it.
-const NAP: Duration = Duration::from_micros(200);
 /// The catalogue is asked for changes that no row tells of this often.
 const DRIFT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -278,7 +276,7 @@ impl Stream {
     /// Waits until more has arrived or a status is due, and sends it. Cancel-safe.
     async fn wait(&mut self) -> Result<()> {
         let behind = self.is_behind();
-        self.connection.set_pace(if behind { Pace::Nap(NAP) } else { Pace::Eager });
+        self.connection.set_pace(if behind { Pace::Gulps } else { Pace::Eager });
         self.send_status_if_due();
         let now = Instant::now();
         if now >= self.drift_due && self.drift.is_none() && self.catalogue.is_idle() {

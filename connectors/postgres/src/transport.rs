@@ -4,10 +4,13 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
+
+use crate::pace;
 
 /// One open stream.
 #[derive(Debug)]
@@ -23,6 +26,14 @@ impl Transport {
         match self {
             Self::Tls(_) | Self::Unix(_) => true,
             Self::Tcp(_) => false,
+        }
+    }
+
+    /// For how long it may be left alone without stopping the server, mostly. See [`pace`].
+    pub(crate) fn nap(&self) -> Duration {
+        match self {
+            Self::Tcp(_) | Self::Tls(_) => pace::TCP_NAP,
+            Self::Unix(_) => pace::UNIX_NAP,
         }
     }
 }
