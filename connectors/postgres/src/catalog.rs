@@ -33,6 +33,15 @@ pub struct Published {
     pub row_filter: Option<String>,
 }
 
+impl Published {
+    /// Whether the other reading found the same table with the same columns in the same heaps.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let heaps =
+            |of: &Self| of.heaps.iter().map(|heap| (heap.oid, heap.sql_name.clone())).collect::<Vec<_>>();
+        self.table == other.table && self.row_filter == other.row_filter && heaps(self) == heaps(other)
+    }
+}
+
 /// A table with storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heap {

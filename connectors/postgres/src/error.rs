@@ -40,7 +40,7 @@
 //! | TW-PG-068 | operator | the slot was moved beyond the target | `tailwater drop`, then copy afresh |
 //! | TW-PG-069 | operator | the server's timeline does not continue the target's | the right server, or copy afresh |
 //! | TW-PG-070 | operator | no published table matches `tables` | correct the patterns or the publication |
-//! | TW-PG-071 | transient | a table was rewritten while the copy began | wait: the copy starts afresh |
+//! | TW-PG-071 | transient | a table was altered, renamed, dropped or rewritten while the copy began | wait: the copy starts afresh |
 //! | TW-PG-072 | data | a message that has no place in a copy | report it |
 //! | TW-PG-073 | transient | a session of the copy broke down | wait: the copy starts afresh |
 //! | TW-PG-080 | operator | a table pattern is not understood | correct the place it names |
@@ -109,6 +109,8 @@ pub const CORRUPT: &str = "TW-PG-015";
 pub const OTHER: &str = "TW-PG-016";
 /// TW-PG-017, operator.
 pub const EXISTS: &str = "TW-PG-017";
+/// A table is not any more what was read of it a moment ago.
+pub const CHANGED: &str = "TW-PG-071";
 
 /// TW-PG-100, operator.
 pub const VERSION: &str = "TW-PG-100";

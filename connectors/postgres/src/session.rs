@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tailwater_core::error::Doing;
 use tailwater_core::{Error, Result, Table};
@@ -13,7 +14,11 @@ use crate::catalog::TableRow;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::drift::{self, Drift};
+use crate::error;
 use crate::shapes;
+
+/// The catalogue answers in milliseconds, or waits for somebody who alters a table for a good while.
+const ANSWER_BOUND: Duration = Duration::from_secs(60);
 
 /// What may be asked.
 pub(crate) enum Question {
@@ -58,7 +63,7 @@ impl Session {
         if let State::Idle(_) = &self.0
             && let State::Idle(connection) = std::mem::replace(&mut self.0, State::Lost)
         {
-            self.0 = State::Asked(Box::pin(put(connection, question)));
+            self.0 = State::Asked(Box::pin(in_time(connection, question)));
         }
     }
 
@@ -77,6 +82,20 @@ impl Session {
         let (connection, answer) = outcome?;
         self.0 = State::Idle(connection);
         Ok(answer)
+    }
+}
+
+/// Bounded, because a network that stalls without closing would otherwise go unnoticed.
+async fn in_time(connection: Connection, question: Question) -> Result<(Connection, Answer)> {
+    match tokio::time::timeout(ANSWER_BOUND, put(connection, question)).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => {
+            let what = format!(
+                "the server does not answer a question to its catalogue in {} s",
+                ANSWER_BOUND.as_secs()
+            );
+            Err(Error::transient(error::UNREACHABLE, what))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::connection::{Connection, Mode};
 use crate::continuity::{self, Identity};
 use crate::drift::{Drift, since_unknown};
 use crate::envelope::{Replication, Status, decode_copy_data, status_update};
+use crate::error;
 use crate::lsn::Lsn;
 use crate::pace::Pace;
 use crate::pgoutput::{self, Message};
@@ -30,7 +31,7 @@ const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
 const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
 /// While catching up and nothing comes, ask the server where it is this often.
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
-/// A transaction that was committed longer ago, by the two machines' clocks, means that there is a backlog.
+/// A transaction that was committed longer before the server sent it means that there is a backlog.
 const BEHIND_US: i64 = 100_000;
 /// While there is one, a batch is filled for this long before the sink gets it.
 const GATHER_INTERVAL: Duration = Duration::from_millis(50);
@@ -60,6 +61,12 @@ pub(crate) struct Stream {
     confirmed: Lsn,
     told: Lsn,
     status_interval: Duration,
+    /// A server that says nothing for so long although it was asked is gone: twice its own patience, zero for ever.
+    silence_max: Duration,
+    /// When it last said something, or something else than its silence kept us from hearing it.
+    heard: Instant,
+    /// When it sent its last message, by its clock.
+    sent_us: i64,
     status_due: Instant,
     status_sent: Instant,
     /// The server waits for an answer.
@@ -95,6 +102,7 @@ impl Stream {
             _ => Duration::from_millis(timeout_ms / 3)
                 .clamp(Duration::from_millis(20), Duration::from_secs(10)),
         };
+        continuity::prove_slot(&mut connection, &config, from).await?;
         let mut catalogue =
             Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
         let drift = since_unknown(&mut catalogue, &config).await.doing(|| "read the published tables")?;
@@ -122,6 +130,9 @@ impl Stream {
             confirmed: from,
             told: Lsn::default(),
             status_interval,
+            silence_max: Duration::from_millis(timeout_ms * 2),
+            heard: now,
+            sent_us: 0,
             status_due: now,
             status_sent: now.checked_sub(CONFIRM_INTERVAL).unwrap_or(now),
             asked: false,
@@ -161,8 +172,9 @@ impl Stream {
             let Some(frame) = self.connection.frame()? else { return Ok(()) };
             let payload = match frame.tag {
                 b'd' => match decode_copy_data(frame.body)? {
-                    Replication::XLogData { end, payload, .. } => {
+                    Replication::XLogData { end, payload, time_us, .. } => {
                         self.server_end = self.server_end.max(end);
+                        self.sent_us = time_us;
                         payload
                     }
                     Replication::Keepalive { wal_end, reply_requested, .. } => {
@@ -270,7 +282,7 @@ impl Stream {
 
     /// Whether there is a backlog: then it is read in big gulps, which costs both sides far less per change.
     fn is_behind(&self) -> bool {
-        !self.caught_up() || self.assembler.is_older_than(now_us().saturating_sub(BEHIND_US))
+        !self.caught_up() || self.assembler.is_older_than(self.sent_us.saturating_sub(BEHIND_US))
     }
 
     /// Waits until more has arrived or a status is due, and sends it. Cancel-safe.
@@ -289,15 +301,29 @@ impl Stream {
         }
         tokio::select! {
             biased;
-            filled = self.connection.fill() => filled,
+            filled = self.connection.fill() => {
+                self.heard = Instant::now();
+                filled
+            }
             answer = self.catalogue.answer() => {
                 if let Answer::Drift(drift) = answer? {
                     self.drift = Some(drift);
                 }
                 Ok(())
             }
-            () = tokio::time::sleep_until(due) => Ok(()),
+            () = tokio::time::sleep_until(due) => self.prove_alive(),
         }
+    }
+
+    /// A network that swallows everything looks like a server with nothing to say. Statuses are due often enough for
+    /// one that asks to go out, and be answered, before the silence is too long.
+    fn prove_alive(&self) -> Result<()> {
+        let silence = self.heard.elapsed();
+        if self.silence_max.is_zero() || silence <= self.silence_max {
+            return Ok(());
+        }
+        let what = format!("the server has said nothing for {} s, although it was asked", silence.as_secs());
+        Err(Error::transient(error::UNREACHABLE, what))
     }
 
     fn next_status(&self) -> Instant {
@@ -340,7 +366,7 @@ impl Stream {
             flush: self.confirmed,
             apply: self.confirmed,
             time_us: now_us(),
-            reply_requested: !self.caught_up(),
+            reply_requested: !self.caught_up() || self.heard.elapsed() >= self.status_interval,
         };
         self.connection.send_copy_data(&status_update(&status));
         (self.told, self.asked) = (self.confirmed, false);
@@ -353,6 +379,8 @@ impl Stream {
             self.send_status_if_due();
             self.connection.flush().await?;
             tokio::time::sleep_until(self.next_status()).await;
+            // Nobody listens here.
+            self.heard = Instant::now();
         }
     }
 
