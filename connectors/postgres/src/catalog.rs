@@ -72,6 +72,8 @@ pub struct TableRow {
     pub identity_index: Vec<u32>,
     /// Its file, or one of its partitions', is not the first: it was rewritten or truncated once.
     pub rewritten: bool,
+    /// Some publication lists the columns it publishes of it.
+    pub listed: bool,
     /// Every column there is or was, by attnum from 1.
     pub columns: Vec<ColumnRow>,
     /// Types of its columns, and those asked for beside them.
@@ -190,6 +192,7 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
         primary_key: Vec::new(),
         identity_index: Vec::new(),
         rewritten: false,
+        listed: false,
         columns: Vec::new(),
         types,
     })
@@ -225,6 +228,7 @@ pub async fn tables(
             rewritten: row.flag(5)?,
             primary_key: row.numbers(6)?,
             identity_index: row.numbers(7)?,
+            listed: row.flag(8)?,
             columns: columns.remove(&oid).unwrap_or_default(),
             types: Arc::clone(&types),
         })
@@ -237,12 +241,12 @@ async fn columns(connection: &mut Connection, oids: &[u32]) -> Result<BTreeMap<u
     for row in &connection.query(&columns_sql(oids)).await? {
         let row = Fields(row);
         let default = match (row.text(6)?, row.text(7)?, row.flag(8)?, row.flag(9)?) {
-            ("s", _, _, _) => DefaultValue::Generated,
+            // A virtual one ("v") is computed on reading and is never published.
+            ("s" | "v", _, _, _) => DefaultValue::Generated,
             ("", "a" | "d", _, _) => DefaultValue::Identity,
             ("", "", true, true) => DefaultValue::Volatile,
             ("", "", true, false) => DefaultValue::Stable,
-            // A virtual generated column ("v") is computed on reading and is never published.
-            ("" | "v", "", _, _) => DefaultValue::None,
+            ("", "", false, _) => DefaultValue::None,
             _ => return Err(row.strange(6)),
         };
         let missing = match (row.optional(10), row.optional(11)) {
@@ -333,7 +337,7 @@ fn published_sql(publication: &str, server_version: u32) -> String {
 const HEAPS_OF: &str = "(SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) l
      JOIN pg_class h ON h.oid = l.relid AND h.relkind = 'r'";
 
-/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index.
+/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, listed.
 fn tables_sql(oids: &[u32]) -> String {
     let key = |condition: &str| {
         format!(
@@ -345,7 +349,9 @@ fn tables_sql(oids: &[u32]) -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,
                 EXISTS (SELECT FROM {HEAPS_OF} WHERE pg_relation_filenode(h.oid) <> h.oid),
-                {}, {}
+                {}, {},
+                EXISTS (SELECT FROM pg_publication_rel r
+                        WHERE r.prrelid = c.oid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid IN ({})",
         key("i.indisprimary AND i.indimmediate"),

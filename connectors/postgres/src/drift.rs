@@ -159,6 +159,7 @@ mod tests {
             primary_key: vec![1],
             identity_index: vec![],
             rewritten: false,
+            listed: false,
             columns: columns.collect(),
             types: Arc::new(Types::default()),
         }

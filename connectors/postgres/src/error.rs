@@ -45,7 +45,6 @@
 //! | TW-PG-073 | transient | a session of the copy broke down | wait: the copy starts afresh |
 //! | TW-PG-080 | operator | a table pattern is not understood | correct the place it names |
 //! | TW-PG-081 | data | a copied row is not in COPY's text form | report it |
-//! | TW-PG-082 | data | the catalogue and the stream do not agree on a table's columns | copy the table afresh |
 //! | TW-PG-083 | transient | the catalogue changed while it was read | wait |
 //! | TW-PG-084 | operator | the catalogue answers in an unknown way | look for a newer release |
 //! | TW-PG-100 | operator | the server is older than Postgres 14 | upgrade it |

@@ -238,7 +238,7 @@ impl Stream {
             Answer::Drift(drift) => self.drift = Some(drift),
             Answer::Shape(row) => {
                 let previous = self.assembler.shape(relation.oid).map(Arc::as_ref);
-                let mut table = shapes::resolve(&relation, &row, previous)?;
+                let mut table = shapes::resolve(&relation, &row, previous);
                 table.streamed_from_birth = self.all_tables;
                 let identity = relation.columns().map(|column| column.key).collect();
                 let wanted = self.config.tables.matches(&table.schema, &table.name);
