@@ -333,8 +333,12 @@ fn published_sql(publication: &str, server_version: u32) -> String {
     )
 }
 
-/// A table and the leaves below it. `pg_partition_tree` has no row for a table that is no partition.
-const HEAPS_OF: &str = "(SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) l
+/// A table and the leaves below it. Not with `pg_partition_tree`, which waits for whoever alters one of them.
+const HEAPS_OF: &str = "(WITH RECURSIVE below(relid) AS (
+         SELECT c.oid UNION ALL
+         SELECT i.inhrelid FROM below JOIN pg_inherits i ON i.inhparent = below.relid
+         JOIN pg_class p ON p.oid = i.inhparent AND p.relkind = 'p')
+     SELECT relid FROM below) l
      JOIN pg_class h ON h.oid = l.relid AND h.relkind = 'r'";
 
 /// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, listed.
@@ -377,10 +381,9 @@ fn columns_sql(oids: &[u32]) -> String {
          LEFT JOIN pg_type t ON t.oid = a.atttypid
          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          LEFT JOIN LATERAL (
-             SELECT min(l.attmissingval::text) AS low, max(l.attmissingval::text) AS high
-             FROM pg_attribute l
-             WHERE l.atthasmissing AND l.attname = a.attname AND l.attrelid IN (
-                 SELECT a.attrelid UNION SELECT relid FROM pg_partition_tree(a.attrelid) WHERE c.relkind = 'p')
+             SELECT min(f.attmissingval::text) AS low, max(f.attmissingval::text) AS high
+             FROM {HEAPS_OF} JOIN pg_attribute f ON f.attrelid = h.oid
+             WHERE f.atthasmissing AND f.attname = a.attname
          ) m ON NOT a.attisdropped
          WHERE a.attrelid IN ({}) AND a.attnum > 0
          ORDER BY a.attrelid, a.attnum",

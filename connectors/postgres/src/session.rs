@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tailwater_core::error::Doing;
 use tailwater_core::{Error, Result, Table};
+use tracing::debug;
 
 use crate::catalog::TableRow;
 use crate::config::Config;
@@ -24,16 +24,16 @@ const ANSWER_BOUND: Duration = Duration::from_secs(60);
 pub(crate) enum Question {
     /// The catalogue's rows of one relation, with these types beside its own.
     Shape(u32, BTreeSet<(u32, i32)>),
-    /// What has changed of these tables without a row having told of it.
-    Drift(Arc<Config>, Vec<Arc<Table>>),
+    /// What has changed of these tables without a row having told of it; of all of them where none is known yet.
+    Drift(Arc<Config>, Option<Vec<Arc<Table>>>),
 }
 
 /// What comes back.
 pub(crate) enum Answer {
     /// To [`Question::Shape`].
     Shape(TableRow),
-    /// To [`Question::Drift`].
-    Drift(Drift),
+    /// To [`Question::Drift`]; none while somebody alters a table.
+    Drift(Option<Drift>),
 }
 
 type Asked = Pin<Box<dyn Future<Output = Result<(Connection, Answer)>> + Send>>;
@@ -103,9 +103,34 @@ async fn put(mut connection: Connection, question: Question) -> Result<(Connecti
     let answer = match question {
         Question::Shape(oid, types) => Answer::Shape(shapes::fetch(&mut connection, oid, &types).await?),
         Question::Drift(config, known) => {
-            let drift = drift::read(&mut connection, &config, &known).await;
-            Answer::Drift(drift.doing(|| "look for changed tables")?)
+            Answer::Drift(look(&mut connection, &config, known.as_deref()).await?)
         }
     };
     Ok((connection, answer))
+}
+
+/// Reads what has changed, without waiting for somebody who alters a table, perhaps for hours: the catalogue of servers
+/// from 16 on locks every published table for a moment.
+async fn look(
+    connection: &mut Connection,
+    config: &Config,
+    known: Option<&[Arc<Table>]>,
+) -> Result<Option<Drift>> {
+    connection.query("SET lock_timeout = 1000").await?;
+    let looked = match known {
+        Some(known) => drift::read(connection, config, known).await,
+        None => drift::since_unknown(connection, config).await,
+    };
+    match looked {
+        Ok(drift) => {
+            connection.query("RESET lock_timeout").await?;
+            Ok(Some(drift))
+        }
+        Err(failure) if failure.code() == error::IN_USE => {
+            debug!("the published tables are looked at later: {failure}");
+            connection.query("ROLLBACK; RESET lock_timeout").await?;
+            Ok(None)
+        }
+        Err(failure) => Err(failure.doing("look for changed tables")),
+    }
 }

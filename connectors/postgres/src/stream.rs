@@ -15,7 +15,7 @@ use crate::assemble::{Assembler, Relation, Step};
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity::{self, Identity};
-use crate::drift::{Drift, since_unknown};
+use crate::drift::Drift;
 use crate::envelope::{Replication, Status, decode_copy_data, status_update};
 use crate::error;
 use crate::lsn::Lsn;
@@ -49,6 +49,8 @@ pub(crate) struct Stream {
     described: Option<Vec<u8>>,
     /// What the catalogue said has changed, until the stream has come that far.
     drift: Option<Drift>,
+    /// The catalogue has not been read since the start.
+    blind: bool,
     drift_due: Instant,
     /// While there is a backlog, when the batch goes to the sink at the earliest.
     gather_until: Instant,
@@ -105,23 +107,29 @@ impl Stream {
         continuity::prove_slot(&mut connection, &config, from).await?;
         let mut catalogue =
             Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
-        let drift = since_unknown(&mut catalogue, &config).await.doing(|| "read the published tables")?;
         let all_tables = publishes_all_tables(&mut catalogue, &config.publication).await?;
         let publication = quote::literal(&quote::identifier(&config.publication));
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {publication}, messages 'true')",
             quote::identifier(&config.slot)
         );
+        let mut catalogue = Session::new(catalogue);
+        catalogue.ask(Question::Drift(Arc::clone(&config), None));
+        let drift = match catalogue.answer().await.doing(|| "read the published tables")? {
+            Answer::Drift(drift) => drift,
+            Answer::Shape(_) => None,
+        };
         connection.copy_both(&sql).await.doing(|| format!("stream from slot {} at {from}", config.slot))?;
         let now = Instant::now();
         Ok(Self {
             connection,
-            catalogue: Session::new(catalogue),
+            catalogue,
             config,
             identity: start.identity.to_string(),
             assembler: Assembler::new(from, start.position.event),
             described: None,
-            drift: Some(drift),
+            blind: drift.is_none(),
+            drift,
             drift_due: now + DRIFT_INTERVAL,
             gather_until: now,
             all_tables,
@@ -235,7 +243,7 @@ impl Stream {
         let Message::Relation { relation, .. } = pgoutput::decode(message, false)? else { return Ok(()) };
         self.catalogue.ask(Question::Shape(relation.oid, shapes::types(&relation)));
         match self.catalogue.answer().await? {
-            Answer::Drift(drift) => self.drift = Some(drift),
+            Answer::Drift(drift) => self.told(drift),
             Answer::Shape(row) => {
                 let previous = self.assembler.shape(relation.oid).map(Arc::as_ref);
                 let mut table = shapes::resolve(&relation, &row, previous);
@@ -248,6 +256,11 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    fn told(&mut self, drift: Option<Drift>) {
+        self.blind &= drift.is_none();
+        self.drift = drift;
     }
 
     /// Passes on what the catalogue told, once it is its turn.
@@ -293,7 +306,8 @@ impl Stream {
         let now = Instant::now();
         if now >= self.drift_due && self.drift.is_none() && self.catalogue.is_idle() {
             self.drift_due = now + DRIFT_INTERVAL;
-            self.catalogue.ask(Question::Drift(Arc::clone(&self.config), self.assembler.shapes()));
+            let known = (!self.blind).then(|| self.assembler.shapes());
+            self.catalogue.ask(Question::Drift(Arc::clone(&self.config), known));
         }
         let mut due = self.next_status().min(self.drift_due.max(now + ANSWER_INTERVAL));
         if behind && self.gather_until > now {
@@ -307,7 +321,7 @@ impl Stream {
             }
             answer = self.catalogue.answer() => {
                 if let Answer::Drift(drift) = answer? {
-                    self.drift = Some(drift);
+                    self.told(drift);
                 }
                 Ok(())
             }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use tailwater_core::{Fill, Table};
@@ -337,6 +338,25 @@ async fn a_column_renamed_and_others_added_while_nobody_looked_are_told_apart() 
     client.run("ALTER TABLE t ADD more text, ADD most int; INSERT INTO t VALUES (3, 'c', 'm', 5)").await;
     pipeline.catch_up().await.unwrap();
     pipeline.assert_equal(&client, &["public.t"]).await;
+}
+
+/// An `ALTER TABLE` or `VACUUM FULL` may take hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_somebody_alters_holds_up_no_other() {
+    for version in all_versions() {
+        let database = servers::database(version).await;
+        let (client, alterer) = (database.connect().await, database.connect().await);
+        client.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)").await;
+        let pipeline = Pipeline::new(&database, &["public.*"]);
+        pipeline.catch_up().await.unwrap();
+        client.run("INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)").await;
+        alterer.run("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await;
+        tokio::time::timeout(Duration::from_secs(50), pipeline.catch_up()).await.unwrap().unwrap();
+        pipeline.assert_equal(&client, &["public.u"]).await;
+        alterer.run("ALTER TABLE t ADD word text DEFAULT 'x'; COMMIT").await;
+        pipeline.catch_up().await.unwrap();
+        pipeline.assert_equal(&client, &["public.t"]).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
