@@ -62,7 +62,10 @@ pub(crate) async fn demo(length: Duration, folder: &Path) -> Result<Exit> {
 async fn play(length: Duration, folder: &Path) -> Result<Exit> {
     let mut display = Display::new();
     let files = Files::prepare(folder)?;
-    let postgres = Postgres::start(Wanted::default(), |step| {
+    // Its socket is enough, and is ours alone.
+    let wanted =
+        Wanted { settings: vec![("listen_addresses".to_owned(), String::new())], ..Wanted::default() };
+    let postgres = Postgres::start(wanted, |step| {
         display.note(match step {
             Step::Fetch => "Fetching Postgres (15 MB, once)",
             Step::Start => "Starting a throw-away Postgres",
