@@ -294,7 +294,7 @@ impl Stage {
     ) -> Result<T> {
         let pipeline = self.pipeline.clone();
         let answer = tokio::task::spawn_blocking(move || {
-            if !kinds::answers(&pipeline) {
+            if !kinds::runs(&pipeline) {
                 return Err(Error::transient("TW-DEMO-011", "the pipeline does not answer"));
             }
             ask(&pipeline)
