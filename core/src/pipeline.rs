@@ -149,7 +149,7 @@ impl Writer {
         };
         let (batches, to_write) = mpsc::channel(1);
         let (done, written) = mpsc::channel(1);
-        let thread = tokio::task::spawn_blocking(move || write_all(sink, to_write, &done));
+        let thread = spawn_in_span(move || write_all(sink, to_write, &done));
         let end = held.clone().unwrap_or_default();
         Ok((Self { batches: Some(batches), written, thread: Some(thread), end }, held))
     }
@@ -209,7 +209,13 @@ fn write_all<K: Sink>(
 }
 
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| panicked(&error))
+    spawn_in_span(work).await.map_err(|error| panicked(&error))
+}
+
+/// What the sink logs on its thread belongs to its pipeline, as what is logged here does.
+fn spawn_in_span<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Error {
