@@ -79,7 +79,10 @@ pub(crate) fn same_type(old: &Held, new: &Held) -> bool {
     if old.type_id == 0 || new.type_id == 0 {
         return old.source_type == new.source_type;
     }
-    old.type_id == new.type_id && Spelled::of(&old.source_type).limits == Spelled::of(&new.source_type).limits
+    let (from, to) = (Spelled::of(&old.source_type), Spelled::of(&new.source_type));
+    // The fields of an interval limit it, although they are a part of its name.
+    let renamed = from.limits == to.limits && !is_of_time(&to.name);
+    old.type_id == new.type_id && (old.source_type == new.source_type || renamed)
 }
 
 /// What the elements of an array are.

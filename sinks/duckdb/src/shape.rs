@@ -343,6 +343,7 @@ mod tests {
             "public.mood" | "public.feeling" | "type 20001, dropped since" => 20_001,
             "public.mood[]" | "public.feeling[]" => 20_002,
             "public.other" => 20_003,
+            name if name.starts_with("interval") => 1186,
             "public.place(Point)" | "public.place(Line)" | "other.place(Point)" => 20_004,
             _ => 0,
         }
@@ -460,6 +461,8 @@ mod tests {
             ("timestamp with time zone", "text"),
             ("timestamp with time zone[]", "text"),
             ("interval", "interval day to second"),
+            ("interval(3)", "interval day to second(3)"),
+            ("interval[]", "interval day to second[]"),
             ("interval(3)", "interval(2)"),
             ("bit varying", "bit varying(5)"),
             ("inet", "text"),
