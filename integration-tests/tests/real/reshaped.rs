@@ -7,7 +7,8 @@ use tailwater_integration_tests::servers::{self, all_versions, any_version};
 
 const PREPARE: &str = "CREATE EXTENSION citext;
     CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TYPE other AS ENUM ('sad', 'happy');
-    CREATE DOMAIN price AS numeric(10,2); CREATE DOMAIN code AS int";
+    CREATE DOMAIN price AS numeric(10,2); CREATE DOMAIN code AS int; CREATE DOMAIN padded AS char(4);
+    CREATE TYPE blank AS ENUM ('a ')";
 
 /// The type of a column, its values, and the type it gets.
 type Retype = (&'static str, &'static [&'static str], &'static str);
@@ -30,6 +31,8 @@ const KEPT: &[Retype] = &[
     ("mood", &["'sad'"], "text"),
     ("mood", &["'sad'"], "char(7)"),
     ("mood[]", &["'{sad,NULL}'"], "text[]"),
+    ("padded", &["'abcd'"], "varchar(5)"),
+    ("padded", &["'abc'"], "char(5)"),
     ("int", &["-7", "2000000000"], "bigint"),
     ("int DEFAULT 5", &["-7", "2000000000"], "bigint"),
     ("int NOT NULL DEFAULT 5", &["-7"], "numeric(12,2)"),
@@ -85,6 +88,12 @@ const STOPPED: &[Retype] = &[
     ("json", &["'{\"b\":1,  \"a\":2}'"], "jsonb"),
     ("json[]", &["ARRAY['{\"b\":1,  \"a\":2}'::json]"], "jsonb[]"),
     ("timestamptz", &["now()"], "text"),
+    // Of these the target does not know which one keeps its blanks.
+    ("padded", &["'abc'"], "text"),
+    ("blank", &["'a '"], "text"),
+    ("blank[]", &["'{\"a \"}'"], "text[]"),
+    ("padded[]", &["'{abc}'"], "text[]"),
+    ("padded[]", &["'{{abcd},{abc}}'"], "text[]"),
     ("inet", &["'10.0.0.1'"], "text"),
 ];
 

@@ -85,6 +85,16 @@ pub(crate) fn same_type(old: &Held, new: &Held) -> bool {
     old.type_id == new.type_id && (old.source_type == new.source_type || renamed)
 }
 
+/// Whether blanks at the end of the values may be gone now, which the spelling of the old type does not tell: the cast to
+/// text takes them off a domain over `char`, and leaves them to an enum. Where no value has any, both are the same.
+pub(crate) fn may_trim(old: &Held, new: &Held) -> bool {
+    let kind = if let ColumnType::List(element) = &old.kind { element } else { &old.kind };
+    let (from, to) = (old.source_type.trim_end_matches("[]"), new.source_type.trim_end_matches("[]"));
+    let is_own = from.contains('.') || from.starts_with("type ");
+    let is_text = *kind == ColumnType::Varchar && Character::of(from).is_none();
+    is_own && is_text && !same_type(old, new) && matches!(Character::of(to), Some(Character::Varying(_)))
+}
+
 /// What the elements of an array are.
 fn element(list: &Held) -> Option<Held> {
     let ColumnType::List(kind) = &list.kind else { return None };

@@ -11,8 +11,10 @@ use tracing::{error, info, warn};
 
 use crate::database::Connection;
 use crate::rebuild;
+use crate::retype;
 use crate::shape::{self, Held, Origin, Plan, literal, quote, same_name};
 use crate::state::{self, Target};
+use crate::values::ColumnType;
 
 /// The open file and all it knows of its tables.
 #[derive(Debug)]
@@ -310,6 +312,9 @@ impl Store {
         if let Some(why) = self.refused_cast(target, &reshape.columns, &reshape.origins)? {
             return Ok(Some(why));
         }
+        if let Some(why) = self.doubtful_blanks(target, &reshape.columns)? {
+            return Ok(Some(why));
+        }
         let (touched, in_place) = (target.touched, same_name(&target.schema, &place.0));
         let changed =
             moved || held != reshape.columns || target.key != state::key_names(table, &reshape.columns);
@@ -361,6 +366,33 @@ impl Store {
             );
             if !state::text_rows(&self.connection, &sql)?.is_empty() {
                 return Ok(Some(format!("column {}: not all of its values are {kind}", column.name)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Names a column with a value of which nobody can tell whether it lost the blanks at its end.
+    fn doubtful_blanks(&self, target: &Target, columns: &[Held]) -> Result<Option<String>> {
+        for new in columns {
+            let Some(old) = target.columns.iter().find(|old| old.id == new.id) else { continue };
+            if !retype::may_trim(old, new) {
+                continue;
+            }
+            let column = quote(&old.name);
+            let blank = if let ColumnType::List(_) = &old.kind {
+                format!("len(list_filter({column}, lambda x: suffix(x, ' '))) > 0")
+            } else if old.widened {
+                format!("contains({column}, ' ')")
+            } else {
+                format!("suffix({column}, ' ')")
+            };
+            let sql = format!("SELECT 'row' FROM {} WHERE {blank} LIMIT 1", self.sql_name(target));
+            if !state::text_rows(&self.connection, &sql)?.is_empty() {
+                let (from, to) = (&old.source_type, &new.source_type);
+                return Ok(Some(format!(
+                    "column {}: the blanks at the end of its values may not survive the way from {from} to {to}",
+                    new.name
+                )));
             }
         }
         Ok(None)
