@@ -182,13 +182,13 @@ impl Writer {
         }
     }
 
-    /// Lets a write in flight finish, and closes the sink.
+    /// Lets a write in flight finish, and closes the sink. Cancel-safe: the thread is kept until it has said how it ended.
     async fn close(&mut self) -> Result<()> {
         self.batches = None;
-        match self.thread.take() {
-            Some(thread) => thread.await.unwrap_or_else(|error| Err(panicked(&error))),
-            None => Ok(()),
-        }
+        let Some(thread) = &mut self.thread else { return Ok(()) };
+        let ended = thread.await.unwrap_or_else(|error| Err(panicked(&error)));
+        self.thread = None;
+        ended
     }
 }
 
