@@ -67,6 +67,7 @@ fn table() -> Arc<Table> {
         name: name.into(),
         kind,
         source_type: source_type.into(),
+        type_id: 0,
         fill: Fill::Null,
     };
     let columns = vec![
