@@ -152,6 +152,7 @@ async fn the_disk_is_full() {
         program.log().contains("File too large").then_some(())
     })
     .await;
+    assert!(!program.log().contains("TW-DUCK-005"), "not a conflict of transactions:\n{}", program.log());
     client.run("UPDATE t SET note = 'late' WHERE id < 5").await;
     process.make_room();
     let end = client.value("SELECT pg_current_wal_insert_lsn()").await;
