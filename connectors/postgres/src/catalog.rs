@@ -63,6 +63,10 @@ pub struct TableRow {
     pub identity_index: Vec<u32>,
     /// Its file, or one of its partitions', is not the first: it was rewritten or truncated once.
     pub rewritten: bool,
+    /// Where its rows lie: itself, or the leaves of its partitions.
+    pub heaps: Vec<u32>,
+    /// The publications that hold every table now: oid and row version, which any change of it makes another one.
+    pub all_tables: Vec<String>,
     /// Every column there is or was, by attnum from 1.
     pub columns: Vec<ColumnRow>,
     /// Types of its columns, and those asked for beside them.
@@ -172,6 +176,9 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
         return Ok(row);
     }
     let types = Arc::new(read_types(connection, types).await?);
+    let all_tables =
+        connection.query(&format!("SELECT {ALL_TABLES}")).await.doing(|| "read the publications")?;
+    let all_tables = all_tables.iter().flat_map(|row| listed(row.first().and_then(Option::as_deref)));
     Ok(TableRow {
         oid,
         schema: String::new(),
@@ -181,6 +188,8 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
         primary_key: Vec::new(),
         identity_index: Vec::new(),
         rewritten: false,
+        heaps: Vec::new(),
+        all_tables: all_tables.collect(),
         columns: Vec::new(),
         types,
     })
@@ -216,6 +225,8 @@ pub async fn tables(
             rewritten: row.flag(5)?,
             primary_key: row.numbers(6)?,
             identity_index: row.numbers(7)?,
+            heaps: row.numbers(8)?,
+            all_tables: listed(row.optional(9)).collect(),
             columns: columns.remove(&oid).unwrap_or_default(),
             types: Arc::clone(&types),
         })
@@ -295,6 +306,10 @@ async fn read_types(connection: &mut Connection, wanted: &BTreeSet<(u32, i32)>) 
     Ok(types)
 }
 
+fn listed(field: Option<&str>) -> impl Iterator<Item = String> {
+    field.into_iter().flat_map(|field| field.split(',')).map(str::to_owned)
+}
+
 fn list(oids: &[u32]) -> String {
     oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
@@ -324,7 +339,11 @@ fn published_sql(publication: &str, server_version: u32) -> String {
 const HEAPS_OF: &str = "(SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) l
      JOIN pg_class h ON h.oid = l.relid AND h.relkind = 'r'";
 
-/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index.
+/// The publications that hold every table, and send what is inserted, each with its row version.
+const ALL_TABLES: &str = "(SELECT string_agg(p.oid || ' ' || p.xmin, ',') FROM pg_publication p
+      WHERE p.puballtables AND p.pubinsert)";
+
+/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, heaps, publications of all.
 fn tables_sql(oids: &[u32]) -> String {
     let key = |condition: &str| {
         format!(
@@ -336,7 +355,7 @@ fn tables_sql(oids: &[u32]) -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,
                 EXISTS (SELECT FROM {HEAPS_OF} WHERE pg_relation_filenode(h.oid) <> h.oid),
-                {}, {}
+                {}, {}, (SELECT string_agg(h.oid::text, ',') FROM {HEAPS_OF}), {ALL_TABLES}
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid IN ({})",
         key("i.indisprimary AND i.indimmediate"),

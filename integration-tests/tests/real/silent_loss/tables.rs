@@ -21,7 +21,8 @@ pub(super) fn stopped(pipeline: &Pipeline) -> Vec<String> {
 
 /// The tables there are in schema public of the target.
 pub(super) fn held(pipeline: &Pipeline) -> Vec<String> {
-    let sql = "(SELECT t.table_name FROM information_schema.tables t WHERE t.table_schema = 'public' ORDER BY 1) x";
+    let sql =
+        "(SELECT t.table_name FROM information_schema.tables t WHERE t.table_schema = 'public' ORDER BY 1) x";
     rows(&pipeline.file(), sql).into_iter().flatten().flatten().collect()
 }
 
@@ -97,10 +98,16 @@ async fn loss_14_a_table_passes_for_whole_once_the_publication_holds_all_tables(
     (pipeline.source.publication, pipeline.source.publication_is_given) = ("p".to_owned(), true);
     client.run("CREATE PUBLICATION p FOR TABLE a").await;
     pipeline.catch_up().await.unwrap();
+    client.run("BEGIN; DROP PUBLICATION p; CREATE PUBLICATION p FOR ALL TABLES; COMMIT").await;
+    client.run("INSERT INTO b VALUES (101)").await;
+    pipeline.catch_up().await.unwrap();
+    assert_eq!(stopped(&pipeline), ["public.b"]);
+
+    client.run("BEGIN; DROP PUBLICATION p; CREATE PUBLICATION p FOR TABLE a; COMMIT").await;
     let running = streaming(&pipeline, &client).await;
     client.run("CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)").await;
     client.run("BEGIN; DROP PUBLICATION p; CREATE PUBLICATION p FOR ALL TABLES; COMMIT").await;
-    client.run("INSERT INTO late VALUES (2); INSERT INTO a VALUES (2); INSERT INTO b VALUES (101)").await;
+    client.run("INSERT INTO late VALUES (2); INSERT INTO a VALUES (2)").await;
     caught_up(&pipeline, &client).await;
     running.stop().await.unwrap();
     assert_eq!(stopped(&pipeline), ["public.b", "public.late"]);
@@ -164,7 +171,8 @@ async fn loss_05_a_partition_that_sends_less_than_its_root_makes_values_null() {
              INSERT INTO root VALUES (11, repeat('b', 10000), 0), (12, repeat('c', 10000), NULL), (13, NULL, 0)",
         )
         .await;
-    let update = "UPDATE root SET n = coalesce(n, 0) + 1; UPDATE root SET id = id + 5 WHERE id IN (1, 11, 13);
+    let update =
+        "UPDATE root SET n = coalesce(n, 0) + 1; UPDATE root SET id = id + 5 WHERE id IN (1, 11, 13);
                   DELETE FROM root WHERE id = 18; UPDATE root SET n = NULL WHERE id = 2";
     client.run(update).await;
     pipeline.catch_up().await.unwrap();
@@ -224,7 +232,9 @@ async fn a_table_that_comes_later_and_is_not_published_is_told_of_once() {
     warnings::keep();
     let database = servers::database(any_version()).await;
     let client = database.connect().await;
-    client.run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE root (id int) PARTITION BY RANGE (id)").await;
+    client
+        .run("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE root (id int) PARTITION BY RANGE (id)")
+        .await;
     let pipeline = Pipeline::new(&database, &["public.*"]);
     let running = streaming(&pipeline, &client).await;
     client
