@@ -5,7 +5,7 @@ use std::time::Instant;
 use tailwater_duckdb::database::Database;
 
 use crate::Outcome;
-use crate::drain::{drop_pipeline, println_row, until_caught_up};
+use crate::drain::{drop_pipeline, holds_all, println_row, until_caught_up};
 use crate::measure::{self, spread};
 use crate::server::{self, Server, Workload};
 
@@ -15,13 +15,19 @@ pub(crate) async fn against_csv(server: &Server, rows: u64, rounds: u32) -> Outc
     server.load(Workload::Orders, 0, rows, 100_000).await?;
     server.execute("ANALYZE orders").await?;
     let (mut ratio, mut ours_s, mut theirs_s, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0.0_f64);
-    for _ in 0..rounds {
+    for round in 0..rounds {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let url = server.postgres.socket_url("postgres", "postgres");
         let sink = "[sink.duckdb]\npath = \"copy.duckdb\"";
         let file = server::pipeline(folder.path(), "copy", &url, "\"public.orders\"", sink)?;
-        let ours = measure::run(until_caught_up(&file)?)?;
-        let theirs = csv(server, folder.path()).await?;
+        let (ours, theirs) = if round % 2 == 0 {
+            let ours = measure::run(until_caught_up(&file)?)?;
+            (ours, csv(server, folder.path()).await?)
+        } else {
+            let theirs = csv(server, folder.path()).await?;
+            (measure::run(until_caught_up(&file)?)?, theirs)
+        };
+        holds_all(server, &file, "orders").await?;
         measure::run(drop_pipeline(&file)?)?;
         ratio.push(theirs / ours.wall_s);
         ours_s.push(ours.wall_s);

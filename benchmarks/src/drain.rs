@@ -1,6 +1,7 @@
 //! A backlog of inserts, drained: to standard output and to DuckDB, against `pg_recvlogical` on the same log.
 
 use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -70,7 +71,7 @@ pub(crate) async fn against_recvlogical(
         peer_rate.push(per_cpu_s(rows, peer) / 1e3);
         peak = peak.max(ours.peak_mb);
     }
-    verify(server, target, workload, rows, rounds, &file).await?;
+    verify(server, target, backlog, rounds, &file).await?;
     server.execute("SELECT pg_drop_replication_slot('recvlogical')").await?;
     measure::run(drop_pipeline(&file)?)?;
     let over = if socket { "socket" } else { "tcp" };
@@ -124,46 +125,57 @@ fn recvlogical(server: &Server, url: &str, end: &str) -> Outcome<Command> {
     Ok(command)
 }
 
-/// The contents, not only the speed: DuckDB by count and sum, standard output by one more run whose lines are counted.
-async fn verify(
-    server: &Server,
-    target: Target,
-    workload: Workload,
-    rows: u64,
-    rounds: u32,
-    file: &Path,
-) -> Outcome<()> {
+/// The contents, not only the speed: DuckDB by count and sum, standard output by one more load of the same kind, each
+/// of whose lines is read.
+async fn verify(server: &Server, target: Target, backlog: Backlog, rounds: u32, file: &Path) -> Outcome<()> {
+    let Backlog { workload, rows, per_transaction, .. } = backlog;
     let table = workload.table();
     match target {
-        Target::DuckDb => {
-            let wanted = server.value(&format!("SELECT count(*) || ' ' || sum(id) FROM {table}")).await?;
-            let mut command = server::tailwater()?;
-            command.args(["query".as_ref(), file.as_os_str()]);
-            command.args([
-                &format!("SELECT count(*) || ' ' || sum(id) AS x FROM public.{table}"),
-                "--format",
-                "csv",
-            ]);
-            let output = command.output().map_err(|error| error.to_string())?;
-            let held = String::from_utf8_lossy(&output.stdout).into_owned();
-            let held = held.lines().last().unwrap_or_default().trim_matches('"').to_owned();
-            if held == wanted { Ok(()) } else { Err(format!("DuckDB holds {held:?}, Postgres {wanted:?}")) }
-        }
+        Target::DuckDb => holds_all(server, file, table).await,
         Target::Stdout => {
-            server.load(workload, u64::from(rounds) * rows, 1000, 100).await?;
-            let mut command = until_caught_up(file)?;
-            let output = command.stdout(Stdio::piped()).output().map_err(|error| error.to_string())?;
-            let inserts = output.stdout.split(|&byte| byte == b'\n').filter(|line| is_insert(line)).count();
-            if inserts == 1000 {
+            let first = u64::from(rounds) * rows;
+            server.load(workload, first, rows, per_transaction).await?;
+            let mut child =
+                until_caught_up(file)?.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+            let lines = child.stdout.take().ok_or("no standard output")?;
+            let (mut count, mut sum) = (0, 0);
+            for line in BufReader::new(lines).split(b'\n') {
+                if let Some(id) = inserted(&line.map_err(|error| error.to_string())?)? {
+                    (count, sum) = (count + 1, sum + u128::from(id));
+                }
+            }
+            child.wait().map_err(|error| error.to_string())?;
+            let wanted = server
+                .value(&format!("SELECT count(*) || ' ' || sum(id) FROM {table} WHERE id >= {first}"))
+                .await?;
+            let told = format!("{count} {sum}");
+            if told == wanted {
                 Ok(())
             } else {
-                Err(format!("{inserts} inserts on standard output, not 1000"))
+                Err(format!("standard output told {told:?}, Postgres holds {wanted:?}"))
             }
         }
     }
 }
 
-fn is_insert(line: &[u8]) -> bool {
-    let line: Option<serde_json::Value> = serde_json::from_slice(line).ok();
-    line.is_some_and(|line| line.get("type").and_then(serde_json::Value::as_str) == Some("insert"))
+/// Whether DuckDB holds as many rows as Postgres, with the same sum of their keys.
+pub(crate) async fn holds_all(server: &Server, file: &Path, table: &str) -> Outcome<()> {
+    let wanted = server.value(&format!("SELECT count(*) || ' ' || sum(id) FROM {table}")).await?;
+    let mut command = server::tailwater()?;
+    command.args(["query".as_ref(), file.as_os_str()]);
+    command.args([&format!("SELECT count(*) || ' ' || sum(id) AS x FROM public.{table}"), "--format", "csv"]);
+    let output = command.output().map_err(|error| error.to_string())?;
+    let held = String::from_utf8_lossy(&output.stdout).into_owned();
+    let held = held.lines().last().unwrap_or_default().trim_matches('"').to_owned();
+    if held == wanted { Ok(()) } else { Err(format!("DuckDB holds {held:?}, Postgres {wanted:?}")) }
+}
+
+/// The key of the row that a line tells was inserted, if it tells of one.
+fn inserted(line: &[u8]) -> Outcome<Option<u64>> {
+    let line: serde_json::Value = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    if line.get("type").and_then(serde_json::Value::as_str) != Some("insert") {
+        return Ok(None);
+    }
+    let id = line.get("data").and_then(|row| row.get("id")).and_then(serde_json::Value::as_u64);
+    id.map(Some).ok_or_else(|| format!("an insert without id: {line}"))
 }

@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 use crate::pipeline::{self, Options};
 use crate::retry::Retry;
 use crate::status::{Phase, Publisher};
-use crate::{Error, ErrorKind, Result, Sink, Source};
+use crate::{Error, ErrorKind, Position, Result, Sink, Source};
 
 /// Runs `connect()`'s source and sink until `stop`, until caught up where that is asked for, or until an error that
 /// only a person can mend.
@@ -29,7 +29,7 @@ pub async fn supervise<S: Source, K: Sink>(
             Err(error) => Err(error),
         };
         let Err(failure) = outcome else { break };
-        if status.borrow().position != before {
+        if is_progress(&before, &status.borrow().position) {
             retry.reset();
         }
         match failure.kind() {
@@ -47,6 +47,13 @@ pub async fn supervise<S: Source, K: Sink>(
     status.send_modify(|status| status.phase = Phase::Stopped);
     info!(pipeline = name, position = %status.borrow().position, "stopped");
     Ok(())
+}
+
+/// Whether an attempt came further for good. Rows of a table that is still being copied are not: the next attempt
+/// copies them again.
+fn is_progress(before: &Position, after: &Position) -> bool {
+    let whole = |position: &Position| position.copies.values().filter(|copy| copy.done).count();
+    (&before.stream, before.event) != (&after.stream, after.event) || whole(before) < whole(after)
 }
 
 /// Until the next attempt, or until `stop`.

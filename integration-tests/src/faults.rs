@@ -8,6 +8,8 @@ use tailwater_core::{Batch, Error, Guarantee, Position, Result, Sink};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Open,
+    /// So many pass before it is closed.
+    Closing(u64),
     Closed,
     Broken,
 }
@@ -28,6 +30,11 @@ impl Gate {
         self.set(State::Closed);
     }
 
+    /// This many writes pass, and the next ones wait.
+    pub fn close_after(&self, writes: u64) {
+        self.set(if writes == 0 { State::Closed } else { State::Closing(writes) });
+    }
+
     /// Writes pass.
     pub fn open(&self) {
         self.set(State::Open);
@@ -44,8 +51,15 @@ impl Gate {
     }
 
     fn pass(&self) -> Result<()> {
-        let guard = self.0.1.wait_while(self.0.0.lock().unwrap(), |state| *state == State::Closed).unwrap();
-        if *guard == State::Broken { Err(planned()) } else { Ok(()) }
+        let mut state =
+            self.0.1.wait_while(self.0.0.lock().unwrap(), |state| *state == State::Closed).unwrap();
+        match *state {
+            State::Broken => return Err(planned()),
+            State::Closing(1) => *state = State::Closed,
+            State::Closing(left) => *state = State::Closing(left - 1),
+            State::Open | State::Closed => {}
+        }
+        Ok(())
     }
 }
 

@@ -33,6 +33,15 @@ pub struct Published {
     pub row_filter: Option<String>,
 }
 
+impl Published {
+    /// Whether the other reading found the same table with the same columns in the same heaps.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        let heaps =
+            |of: &Self| of.heaps.iter().map(|heap| (heap.oid, heap.sql_name.clone())).collect::<Vec<_>>();
+        self.table == other.table && self.row_filter == other.row_filter && heaps(self) == heaps(other)
+    }
+}
+
 /// A table with storage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heap {
@@ -67,6 +76,8 @@ pub struct TableRow {
     pub heaps: Vec<u32>,
     /// The publications that hold every table now: oid and row version, which any change of it makes another one.
     pub all_tables: Vec<String>,
+    /// Some publication lists the columns it publishes of it.
+    pub listed: bool,
     /// Every column there is or was, by attnum from 1.
     pub columns: Vec<ColumnRow>,
     /// Types of its columns, and those asked for beside them.
@@ -178,7 +189,7 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
     let types = Arc::new(read_types(connection, types).await?);
     let all_tables =
         connection.query(&format!("SELECT {ALL_TABLES}")).await.doing(|| "read the publications")?;
-    let all_tables = all_tables.iter().flat_map(|row| listed(row.first().and_then(Option::as_deref)));
+    let all_tables = all_tables.iter().flat_map(|row| names(row.first().and_then(Option::as_deref)));
     Ok(TableRow {
         oid,
         schema: String::new(),
@@ -190,6 +201,7 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
         rewritten: false,
         heaps: Vec::new(),
         all_tables: all_tables.collect(),
+        listed: false,
         columns: Vec::new(),
         types,
     })
@@ -226,7 +238,8 @@ pub async fn tables(
             primary_key: row.numbers(6)?,
             identity_index: row.numbers(7)?,
             heaps: row.numbers(8)?,
-            all_tables: listed(row.optional(9)).collect(),
+            all_tables: names(row.optional(9)).collect(),
+            listed: row.flag(10)?,
             columns: columns.remove(&oid).unwrap_or_default(),
             types: Arc::clone(&types),
         })
@@ -239,12 +252,12 @@ async fn columns(connection: &mut Connection, oids: &[u32]) -> Result<BTreeMap<u
     for row in &connection.query(&columns_sql(oids)).await? {
         let row = Fields(row);
         let default = match (row.text(6)?, row.text(7)?, row.flag(8)?, row.flag(9)?) {
-            ("s", _, _, _) => DefaultValue::Generated,
+            // A virtual one ("v") is computed on reading and is never published.
+            ("s" | "v", _, _, _) => DefaultValue::Generated,
             ("", "a" | "d", _, _) => DefaultValue::Identity,
             ("", "", true, true) => DefaultValue::Volatile,
             ("", "", true, false) => DefaultValue::Stable,
-            // A virtual generated column ("v") is computed on reading and is never published.
-            ("" | "v", "", _, _) => DefaultValue::None,
+            ("", "", false, _) => DefaultValue::None,
             _ => return Err(row.strange(6)),
         };
         let missing = match (row.optional(10), row.optional(11)) {
@@ -306,7 +319,7 @@ async fn read_types(connection: &mut Connection, wanted: &BTreeSet<(u32, i32)>) 
     Ok(types)
 }
 
-fn listed(field: Option<&str>) -> impl Iterator<Item = String> {
+fn names(field: Option<&str>) -> impl Iterator<Item = String> {
     field.into_iter().flat_map(|field| field.split(',')).map(str::to_owned)
 }
 
@@ -335,15 +348,19 @@ fn published_sql(publication: &str, server_version: u32) -> String {
     )
 }
 
-/// A table and the leaves below it. `pg_partition_tree` has no row for a table that is no partition.
-const HEAPS_OF: &str = "(SELECT c.oid AS relid UNION SELECT relid FROM pg_partition_tree(c.oid)) l
+/// A table and the leaves below it. Not with `pg_partition_tree`, which waits for whoever alters one of them.
+pub(crate) const HEAPS_OF: &str = "(WITH RECURSIVE below(relid) AS (
+         SELECT c.oid UNION ALL
+         SELECT i.inhrelid FROM below JOIN pg_inherits i ON i.inhparent = below.relid
+         JOIN pg_class p ON p.oid = i.inhparent AND p.relkind = 'p')
+     SELECT relid FROM below) l
      JOIN pg_class h ON h.oid = l.relid AND h.relkind = 'r'";
 
 /// The publications that hold every table, and send what is inserted, each with its row version.
 const ALL_TABLES: &str = "(SELECT string_agg(p.oid || ' ' || p.xmin, ',') FROM pg_publication p
       WHERE p.puballtables AND p.pubinsert)";
 
-/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, heaps, publications of all.
+/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, heaps, publications of all, listed.
 fn tables_sql(oids: &[u32]) -> String {
     let key = |condition: &str| {
         format!(
@@ -355,7 +372,9 @@ fn tables_sql(oids: &[u32]) -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,
                 EXISTS (SELECT FROM {HEAPS_OF} WHERE pg_relation_filenode(h.oid) <> h.oid),
-                {}, {}, (SELECT string_agg(h.oid::text, ',') FROM {HEAPS_OF}), {ALL_TABLES}
+                {}, {}, (SELECT string_agg(h.oid::text, ',') FROM {HEAPS_OF}), {ALL_TABLES},
+                EXISTS (SELECT FROM pg_publication_rel r
+                        WHERE r.prrelid = c.oid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid IN ({})",
         key("i.indisprimary AND i.indimmediate"),
@@ -381,10 +400,9 @@ fn columns_sql(oids: &[u32]) -> String {
          LEFT JOIN pg_type t ON t.oid = a.atttypid
          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
          LEFT JOIN LATERAL (
-             SELECT min(l.attmissingval::text) AS low, max(l.attmissingval::text) AS high
-             FROM pg_attribute l
-             WHERE l.atthasmissing AND l.attname = a.attname AND l.attrelid IN (
-                 SELECT a.attrelid UNION SELECT relid FROM pg_partition_tree(a.attrelid) WHERE c.relkind = 'p')
+             SELECT min(f.attmissingval::text) AS low, max(f.attmissingval::text) AS high
+             FROM {HEAPS_OF} JOIN pg_attribute f ON f.attrelid = h.oid
+             WHERE f.atthasmissing AND f.attname = a.attname
          ) m ON NOT a.attisdropped
          WHERE a.attrelid IN ({}) AND a.attnum > 0
          ORDER BY a.attrelid, a.attnum",

@@ -94,8 +94,8 @@ fn unpublished(
 #[derive(Debug, Default)]
 pub(crate) struct Register {
     all_tables: Option<String>,
-    /// The tables of the last reading.
-    tables: BTreeSet<u32>,
+    /// The tables of the last reading, where there was one.
+    tables: Option<BTreeSet<u32>>,
     /// Those of them that an earlier reading lacks.
     born: BTreeSet<u32>,
     /// Unpublished tables that have been told of.
@@ -103,24 +103,17 @@ pub(crate) struct Register {
 }
 
 impl Register {
-    /// As the first reading of a stream leaves it.
-    pub(crate) fn new(first: &Census, config: &Config) -> Self {
-        let mut register = Self { tables: first.tables.clone(), ..Self::default() };
-        register.all_tables.clone_from(&first.all_tables);
-        register.tell(first, config);
-        register
-    }
-
-    /// Takes in another reading, or the same again.
+    /// Takes in another reading.
     pub(crate) fn read(&mut self, census: &Census, config: &Config) {
-        if self.all_tables == census.all_tables {
-            self.born.extend(census.tables.difference(&self.tables));
-            self.born.retain(|oid| census.tables.contains(oid));
-        } else {
-            self.born.clear();
-            self.all_tables.clone_from(&census.all_tables);
+        match &self.tables {
+            Some(before) if self.all_tables == census.all_tables => {
+                self.born.extend(census.tables.difference(before));
+                self.born.retain(|oid| census.tables.contains(oid));
+            }
+            Some(_) | None => self.born.clear(),
         }
-        self.tables.clone_from(&census.tables);
+        self.all_tables.clone_from(&census.all_tables);
+        self.tables = Some(census.tables.clone());
         self.tell(census, config);
     }
 
@@ -129,7 +122,9 @@ impl Register {
         if let Some(known) = assembler.followed(row.oid) {
             return known.streamed_from_birth;
         }
-        let newer = |oid: &u32| self.born.contains(oid) || !self.tables.contains(oid);
+        let newer = |oid: &u32| {
+            self.born.contains(oid) || self.tables.as_ref().is_some_and(|tables| !tables.contains(oid))
+        };
         let held_all = self.all_tables.as_ref().is_some_and(|ours| row.all_tables.contains(ours));
         let heaps_newer = row
             .heaps

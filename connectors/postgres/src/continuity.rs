@@ -87,6 +87,8 @@ pub(crate) fn lsn(text: &str) -> Result<Lsn> {
 /// What the server knows of our slot.
 #[derive(Debug, Clone)]
 struct Slot {
+    /// Made by `pgoutput`, in this database.
+    ours: bool,
     plugin: String,
     database: String,
     two_phase: bool,
@@ -96,7 +98,8 @@ struct Slot {
 
 async fn slot(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
     let sql = format!(
-        "SELECT plugin, database, coalesce(to_jsonb(s)->>'two_phase', 'false'), coalesce(wal_status, 'reserved'),
+        "SELECT coalesce(plugin = 'pgoutput' AND database = current_database(), false),
+                coalesce(plugin, 'none'), coalesce(database, 'none'), coalesce(to_jsonb(s)->>'two_phase', 'false'), coalesce(wal_status, 'reserved'),
                 coalesce(to_jsonb(s)->>'invalidation_reason', ''), coalesce(confirmed_flush_lsn, '0/0')
          FROM pg_catalog.pg_replication_slots s WHERE slot_name = {}",
         quote::literal(name)
@@ -105,18 +108,29 @@ async fn slot(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let mut row = row.into_iter().map(Option::unwrap_or_default);
     let mut next = || row.next().unwrap_or_default();
-    let (plugin, database, two_phase, status, reason) = (next(), next(), next() == "true", next(), next());
+    let (ours, plugin, database) = (next() == "t", next(), next());
+    let (two_phase, status, reason) = (next() == "true", next(), next());
     let wal_status = if reason.is_empty() { status } else { format!("lost ({reason})") };
     let confirmed = lsn(&next())?;
-    Ok(Some(Slot { plugin, database, two_phase, wal_status, confirmed }))
+    Ok(Some(Slot { ours, plugin, database, two_phase, wal_status, confirmed }))
 }
 
-/// Whether a slot of that name exists.
+/// Whether a slot of our name exists, which may be dropped where the target says that it is of an interrupted copy.
 ///
 /// # Errors
-/// Those of the connection.
-pub(crate) async fn slot_exists(connection: &mut Connection, name: &str) -> Result<bool> {
-    Ok(slot(connection, name).await?.is_some())
+/// Those of the connection, and `Operator` where the slot cannot be ours.
+pub(crate) async fn prove_ours(connection: &mut Connection, config: &Config) -> Result<bool> {
+    match slot(connection, &config.slot).await? {
+        None => Ok(false),
+        Some(slot) if slot.ours => Ok(true),
+        Some(slot) => Err(foreign(config, &slot)),
+    }
+}
+
+fn foreign(config: &Config, slot: &Slot) -> Error {
+    let what =
+        format!("slot {} is of plugin {} and database {}, not ours", config.slot, slot.plugin, slot.database);
+    Error::operator("TW-PG-065", what).remedy("set another name: [source.postgres] slot = \"…\"")
 }
 
 /// Proves that the slot still holds everything after `position`, or says what is missing.
@@ -145,6 +159,16 @@ pub(crate) async fn prove(
         )
         .remedy(start_over(config)));
     }
+    prove_slot(connection, config, reached).await?;
+    Ok(server.identity.clone())
+}
+
+/// Proves that the slot still holds everything after `reached`. Asked again whenever a stream starts: the server starts
+/// one from a slot that somebody has moved or made again without a word, later than it was asked to.
+///
+/// # Errors
+/// `Operator`, with what heals it.
+pub(crate) async fn prove_slot(connection: &mut Connection, config: &Config, reached: Lsn) -> Result<()> {
     let Some(slot) = slot(connection, &config.slot).await? else {
         return Err(Error::operator(
             "TW-PG-064",
@@ -155,8 +179,7 @@ pub(crate) async fn prove(
         )
         .remedy(start_over(config)));
     };
-    prove_slot(config, &held, &slot, reached)?;
-    Ok(server.identity.clone())
+    holds(config, &slot, reached)
 }
 
 /// Proves that the position is of this database, where nothing more needs to be proved: its copy starts afresh.
@@ -177,14 +200,10 @@ fn same_database(held: &Identity, found: &Identity) -> Result<()> {
         ))
 }
 
-fn prove_slot(config: &Config, held: &Identity, slot: &Slot, reached: Lsn) -> Result<()> {
+fn holds(config: &Config, slot: &Slot, reached: Lsn) -> Result<()> {
     let name = &config.slot;
-    if slot.plugin != "pgoutput" || slot.database != held.database {
-        return Err(Error::operator(
-            "TW-PG-065",
-            format!("slot {name} is of plugin {} and database {}, not ours", slot.plugin, slot.database),
-        )
-        .remedy("set another name: [source.postgres] slot = \"…\""));
+    if !slot.ours {
+        return Err(foreign(config, slot));
     }
     if slot.two_phase {
         return Err(Error::operator(

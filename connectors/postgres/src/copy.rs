@@ -6,11 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tailwater_core::error::Doing;
 use tailwater_core::{Batch, CopyProgress, Error, Position, Result, Table};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::info;
 
 use crate::catalog::{self, Published};
@@ -28,8 +30,11 @@ const PIECE_BYTES: usize = 2 << 20;
 
 /// A copy that an application's `TRUNCATE` or `ALTER TABLE` gets in the way of is begun so often without a pause.
 const OPEN_ATTEMPTS_MAX: u32 = 20;
-/// The codes that say so: a table was rewritten just then, or is locked.
-const IN_THE_WAY: [&str; 2] = ["TW-PG-071", error::IN_USE];
+/// The codes that say so: a table was changed just then, or is locked.
+const IN_THE_WAY: [&str; 2] = [error::CHANGED, error::IN_USE];
+/// A slot that another session still uses is waited for: the session of an interrupted copy takes its time to end.
+const SLOT_BOUND: Duration = Duration::from_secs(30);
+const SLOT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A copy under way.
 pub(crate) struct Copying {
@@ -75,6 +80,12 @@ struct Range {
 /// # Errors
 /// Those of the connection, and `Operator` where the publication holds no wanted table.
 pub(crate) async fn announce(connection: &mut Connection, config: &Config, source: &str) -> Result<Position> {
+    let published = to_copy(connection, config).await?;
+    let copies = published.iter().map(|one| (one.table.full_name(), progress(one))).collect();
+    Ok(Position { source: source.to_owned(), stream: String::new(), event: 0, copies })
+}
+
+async fn to_copy(connection: &mut Connection, config: &Config) -> Result<Vec<Published>> {
     let published = catalog::published(connection, config).await.doing(|| "list the tables to copy")?;
     if published.is_empty() {
         return Err(Error::operator(
@@ -83,8 +94,7 @@ pub(crate) async fn announce(connection: &mut Connection, config: &Config, sourc
         )
         .remedy("correct [source.postgres] tables, or add the tables to the publication"));
     }
-    let copies = published.iter().map(|one| (one.table.full_name(), progress(one))).collect();
-    Ok(Position { source: source.to_owned(), stream: String::new(), event: 0, copies })
+    Ok(published)
 }
 
 fn progress(published: &Published) -> CopyProgress {
@@ -156,11 +166,11 @@ struct Opened {
 
 /// Creates the slot, and opens sessions that see its snapshot and hold the tables' locks.
 async fn open(connection: &mut Connection, config: &Config) -> Result<Opened> {
-    let (consistent, snapshot) = fresh_slot(connection, &config.slot).await?;
+    let (consistent, snapshot) = fresh_slot(connection, config).await?;
     let mut guard = session(config, &snapshot).await?;
-    let published = catalog::published(&mut guard, config).await.doing(|| "list the tables to copy")?;
+    let published = to_copy(&mut guard, config).await?;
     lock(&mut guard, &published, "").await.doing(|| "lock the tables against rewriting")?;
-    prove_not_rewritten(&mut guard, &published).await?;
+    prove_unchanged(&mut guard, &published, config).await?;
     let mut workers = Vec::new();
     for _ in 0..config.copy_workers.max(1) {
         let mut worker = session(config, &snapshot).await?;
@@ -174,12 +184,19 @@ async fn open(connection: &mut Connection, config: &Config) -> Result<Opened> {
 
 /// Drops what an interrupted copy left behind and creates the slot. The server's session of that copy may live on for a
 /// moment, and drop or create the slot between our look and our step.
-async fn fresh_slot(connection: &mut Connection, slot: &str) -> Result<(Lsn, String)> {
+async fn fresh_slot(connection: &mut Connection, config: &Config) -> Result<(Lsn, String)> {
+    let slot = &config.slot;
+    let until = Instant::now() + SLOT_BOUND;
     loop {
-        if continuity::slot_exists(connection, slot).await? {
+        if continuity::prove_ours(connection, config).await? {
             info!(slot, "drop the slot of an interrupted copy");
-            match connection.query(&format!("DROP_REPLICATION_SLOT {} WAIT", quote::identifier(slot))).await {
+            // Without WAIT: a server's session that waits would go on waiting after we are gone, and drop a later slot.
+            match connection.query(&format!("DROP_REPLICATION_SLOT {}", quote::identifier(slot))).await {
                 Err(error) if error.code() == error::MISSING => {}
+                Err(error) if error.code() == error::IN_USE && Instant::now() < until => {
+                    tokio::time::sleep(SLOT_PAUSE).await;
+                    continue;
+                }
                 dropped => drop(dropped.doing(|| format!("drop slot {slot}"))?),
             }
         }
@@ -218,29 +235,47 @@ async fn lock(session: &mut Connection, published: &[Published], wait: &str) -> 
     let heaps: Vec<&str> =
         published.iter().flat_map(|one| &one.heaps).map(|heap| heap.sql_name.as_str()).collect();
     if !heaps.is_empty() {
-        session.query(&format!("LOCK TABLE {} IN ACCESS SHARE MODE{wait}", heaps.join(", "))).await?;
+        let sql = format!("LOCK TABLE {} IN ACCESS SHARE MODE{wait}", heaps.join(", "));
+        session.query(&sql).await.map_err(|failure| match failure.code() {
+            error::MISSING => Error::transient(
+                error::CHANGED,
+                format!("renamed or dropped just then: {}", failure.message()),
+            ),
+            _ => failure,
+        })?;
     }
     Ok(())
 }
 
-/// Proves that no heap was rewritten between snapshot and lock: rewritten rows are invisible to us.
-async fn prove_not_rewritten(guard: &mut Connection, published: &[Published]) -> Result<()> {
+/// Proves that the locked tables are still what the snapshot says. Rewritten rows are invisible to it, and a table or
+/// column renamed since would be looked for under its old name, or found where another one has it now.
+async fn prove_unchanged(guard: &mut Connection, published: &[Published], config: &Config) -> Result<()> {
+    let changed = |name: &str| {
+        Error::transient(error::CHANGED, format!("{name} was altered or rewritten while the copy began"))
+    };
     let oids: Vec<String> =
         published.iter().flat_map(|one| &one.heaps).map(|heap| heap.oid.to_string()).collect();
-    if oids.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "SELECT oid::regclass FROM pg_catalog.pg_class
-         WHERE oid IN ({}) AND relfilenode <> pg_catalog.pg_relation_filenode(oid)",
-        oids.join(", ")
-    );
-    match guard.query(&sql).await?.into_iter().flatten().flatten().next() {
-        None => Ok(()),
-        Some(name) => {
-            Err(Error::transient("TW-PG-071", format!("{name} was rewritten while the copy began")))
+    if !oids.is_empty() {
+        let sql = format!(
+            "SELECT oid::regclass FROM pg_catalog.pg_class
+             WHERE oid IN ({}) AND relfilenode <> pg_catalog.pg_relation_filenode(oid)",
+            oids.join(", ")
+        );
+        if let Some(name) = guard.query(&sql).await?.into_iter().flatten().flatten().next() {
+            return Err(changed(&name));
         }
     }
+    let mut present = Connection::open(&config.url, Mode::Sql).await.doing(|| "look at the tables again")?;
+    // As little waiting as for the locks of a copy session, and for the same reason.
+    present.query("SET lock_timeout = 100").await?;
+    let now = catalog::published(&mut present, config).await.doing(|| "look at the tables again")?;
+    present.finish().await?;
+    for before in published {
+        if !now.iter().any(|now| before.is_like(now)) {
+            return Err(changed(&before.table.full_name()));
+        }
+    }
+    Ok(())
 }
 
 /// Cuts a table into ranges of pages. The last one of each heap is open: it may have grown.
@@ -402,11 +437,12 @@ impl Copying {
         loop {
             tokio::select! {
                 biased;
+                // First: a failure is told when it happens, not after all that the others have copied.
+                Some(ended) = self.sessions.join_next() => session_ended(ended)?,
                 piece = self.pieces.recv() => match piece {
                     Some(piece) => return Ok(Some(piece)),
                     None => return self.join().await.map(|()| None),
                 },
-                Some(ended) = self.sessions.join_next() => session_ended(ended)?,
             }
         }
     }

@@ -118,11 +118,11 @@ pub async fn read(connection: &mut Connection, config: &Config, known: &[Arc<Tab
 /// # Errors
 /// Those of the connection, which is then of no more use.
 pub async fn since_unknown(connection: &mut Connection, config: &Config) -> Result<Drift> {
-    connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    setup::warn_of_publication(connection, config).await?;
     let published = catalog::published(connection, config).await?;
+    connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let parts = catalog::published_parts(connection, config).await?;
     let census = census::read(connection, config, &parts).await?;
-    setup::warn_of_publication(connection, config).await?;
     connection.query("COMMIT").await?;
     let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
     let unknown = published.into_iter().map(|published| published.table).collect();
@@ -207,6 +207,7 @@ mod tests {
             rewritten: false,
             heaps: Vec::new(),
             all_tables: Vec::new(),
+            listed: false,
             columns: columns.collect(),
             types: Arc::new(Types::default()),
         }

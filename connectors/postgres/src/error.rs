@@ -41,12 +41,11 @@
 //! | TW-PG-068 | operator | the slot was moved beyond the target | `tailwater drop`, then copy afresh |
 //! | TW-PG-069 | operator | the server's timeline does not continue the target's | the right server, or copy afresh |
 //! | TW-PG-070 | operator | no published table matches `tables` | correct the patterns or the publication |
-//! | TW-PG-071 | transient | a table was rewritten while the copy began | wait: the copy starts afresh |
+//! | TW-PG-071 | transient | a table was altered, renamed, dropped or rewritten while the copy began | wait: the copy starts afresh |
 //! | TW-PG-072 | data | a message that has no place in a copy | report it |
 //! | TW-PG-073 | transient | a session of the copy broke down | wait: the copy starts afresh |
 //! | TW-PG-080 | operator | a table pattern is not understood | correct the place it names |
 //! | TW-PG-081 | data | a copied row is not in COPY's text form | report it |
-//! | TW-PG-082 | data | the catalogue and the stream do not agree on a table's columns | copy the table afresh |
 //! | TW-PG-083 | transient | the catalogue changed while it was read | wait |
 //! | TW-PG-084 | operator | the catalogue answers in an unknown way | look for a newer release |
 //! | TW-PG-100 | operator | the server is older than Postgres 14 | upgrade it |
@@ -111,6 +110,8 @@ pub const CORRUPT: &str = "TW-PG-015";
 pub const OTHER: &str = "TW-PG-016";
 /// TW-PG-017, operator.
 pub const EXISTS: &str = "TW-PG-017";
+/// A table is not any more what was read of it a moment ago.
+pub const CHANGED: &str = "TW-PG-071";
 
 /// TW-PG-100, operator.
 pub const VERSION: &str = "TW-PG-100";

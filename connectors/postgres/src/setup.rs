@@ -128,6 +128,9 @@ pub async fn ensure_publication(connection: &mut Connection, config: &Config) ->
         if failure.kind() != ErrorKind::Operator {
             return failure;
         }
+        if failure.code() == error::MISSING {
+            return Error::transient(error::CHANGED, failure.message());
+        }
         Error::operator(error::NO_PUBLICATION, failure.message())
             .remedy(format!("as a superuser, or the owner of the tables: {sql};"))
             .doing(format!("make publication {name}"))

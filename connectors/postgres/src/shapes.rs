@@ -6,10 +6,11 @@
 //!
 //! 1. by its name in the catalogue, or in the previous shape where only that one has the type of the message too;
 //! 2. by its name in the previous shape: the column was renamed or dropped since;
-//! 3. by its place: when there are as many unknown columns between two found ones as there are free attnums.
+//! 3. by its place: when there are as many unknown columns between two found ones as there are free attnums, or after
+//!    the last found one, where all attnums are published and later ones were added since.
 //!
 //! The outcome must rise from column to column; where it does not, names whose type differs are looked for by place
-//! instead. Whatever is left open is an error, never a guess.
+//! instead. Whatever is left open is never guessed: see [`resolve`].
 
 use std::collections::BTreeSet;
 
@@ -37,14 +38,12 @@ pub async fn fetch(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
 /// The shape of a relation at this point of the stream. `previous` is the one it had before, where it is known.
 ///
 /// A table that is gone has no attnums any more; unless `previous` gives them, its columns are numbered as they come.
-/// Its rows are still to be carried, up to the drop.
-///
-/// # Errors
-/// `Data` where an attnum cannot be found without a guess.
-pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>) -> Result<Table> {
+/// Its rows are still to be carried, up to the drop. Where an attnum cannot be found without a guess, the columns are
+/// new ones whose older values nobody knows: a target that holds rows stops that table, and no other.
+#[must_use]
+pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>) -> Table {
     let described: Vec<RelationColumn<'_>> = relation.columns().collect();
-    let found = find(&described, row, previous);
-    let ids = found.doing(|| format!("find the columns of {}.{}", relation.schema, relation.name))?;
+    let ids = find(&described, row, previous).unwrap_or_else(|| (UNTOLD..).take(described.len()).collect());
     let columns = described.iter().zip(&ids).map(|(column, &id)| Column {
         id,
         name: column.name.to_owned(),
@@ -57,15 +56,18 @@ pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>
         ReplicaIdentity::Default | ReplicaIdentity::Index => flagged.collect(),
         ReplicaIdentity::Full | ReplicaIdentity::Nothing => key_among(&row.primary_key, &ids),
     };
-    Ok(Table {
+    Table {
         id: u64::from(relation.oid),
         schema: relation.schema.to_owned(),
         name: relation.name.to_owned(),
         columns: columns.collect(),
         key,
         streamed_from_birth: false,
-    })
+    }
 }
+
+/// Beyond every attnum: columns of which it cannot be told which of the table's columns they are.
+const UNTOLD: u32 = 10_000;
 
 /// The shape of a table now, with the columns of these attnums only.
 ///
@@ -109,6 +111,10 @@ fn column_row(row: &TableRow, number: u32) -> Option<&ColumnRow> {
 
 fn fill_of(row: &TableRow, number: u32) -> Fill {
     match column_row(row, number) {
+        None if number >= UNTOLD => Fill::Unknown(
+            "columns were renamed, added or dropped since, and the log alone does not say which is which"
+                .into(),
+        ),
         Some(column) if column.name.is_some() => fill(row, column),
         Some(_) | None => Fill::Unknown("the column is gone since, with what its older rows held".into()),
     }
@@ -135,22 +141,22 @@ fn fill(row: &TableRow, column: &ColumnRow) -> Fill {
     }
 }
 
-fn find(described: &[RelationColumn<'_>], row: &TableRow, previous: Option<&Table>) -> Result<Vec<u32>> {
+fn find(described: &[RelationColumn<'_>], row: &TableRow, previous: Option<&Table>) -> Option<Vec<u32>> {
     let named: Vec<Option<Named>> = described.iter().map(|column| by_name(column, row, previous)).collect();
     let all = named.iter().map(|named| named.as_ref().map(|named| named.id)).collect();
-    complete(all, row).or_else(|error| {
+    complete(all, row).or_else(|| {
         // A column of the same name and another type may be another column: then places alone must tell.
         let alike =
             named.iter().map(|named| named.as_ref().filter(|named| named.same_type).map(|named| named.id));
-        complete(alike.collect(), row).or(Err(error))
+        complete(alike.collect(), row)
     })
 }
 
 /// Gives every column its attnum, where those that are found leave no choice.
-fn complete(mut found: Vec<Option<u32>>, row: &TableRow) -> Result<Vec<u32>> {
+fn complete(mut found: Vec<Option<u32>>, row: &TableRow) -> Option<Vec<u32>> {
     let rises = |found: &[Option<u32>]| found.iter().flatten().is_sorted_by(|a, b| a < b);
     if !rises(&found) {
-        return Err(ambiguous("columns that changed their names cannot be told apart"));
+        return None;
     }
     if row.columns.is_empty() {
         number_freely(&mut found)?;
@@ -158,11 +164,7 @@ fn complete(mut found: Vec<Option<u32>>, row: &TableRow) -> Result<Vec<u32>> {
         fill_gaps(&mut found, row)?;
     }
     let ids: Vec<u32> = found.iter().flatten().copied().collect();
-    if ids.len() == found.len() && rises(&found) {
-        Ok(ids)
-    } else {
-        Err(ambiguous("columns cannot be told apart"))
-    }
+    (ids.len() == found.len() && rises(&found)).then_some(ids)
 }
 
 /// A column that has the name looked for.
@@ -190,15 +192,14 @@ fn by_name(column: &RelationColumn<'_>, row: &TableRow, previous: Option<&Table>
     }
 }
 
-/// Numbers the columns of a table that is gone: after those that are known, in order.
-fn number_freely(found: &mut [Option<u32>]) -> Result<()> {
+/// Numbers the columns of a table that is gone: after those that are known, in order. `None` where one comes after
+/// them that is known too: the numbers between are gone with the table.
+fn number_freely(found: &mut [Option<u32>]) -> Option<()> {
     let mut last = 0;
     let mut open = false;
     for place in found {
         match place {
-            Some(_) if open => {
-                return Err(ambiguous("the table is gone, and so are the numbers of its columns"));
-            }
+            Some(_) if open => return None,
             Some(id) => last = *id,
             None => {
                 open = last > 0;
@@ -207,11 +208,11 @@ fn number_freely(found: &mut [Option<u32>]) -> Result<()> {
             }
         }
     }
-    Ok(())
+    Some(())
 }
 
-/// Gives runs of unknown columns the attnums between their neighbours, where these are exactly as many.
-fn fill_gaps(found: &mut [Option<u32>], row: &TableRow) -> Result<()> {
+/// Gives runs of unknown columns the attnums between their neighbours, where these leave no choice.
+fn fill_gaps(found: &mut [Option<u32>], row: &TableRow) -> Option<()> {
     let end = row.columns.iter().map(|column| column.number).max().unwrap_or(0) + 1;
     let mut after = 0;
     let mut rest = found;
@@ -219,9 +220,13 @@ fn fill_gaps(found: &mut [Option<u32>], row: &TableRow) -> Result<()> {
         after = rest.iter().take(start).flatten().last().copied().unwrap_or(after);
         let run = rest.iter().skip(start).take_while(|place| place.is_none()).count();
         let before = rest.iter().skip(start).find_map(|place| *place).unwrap_or(end);
-        let free: Vec<u32> = (after + 1..before).collect();
+        let mut free: Vec<u32> = (after + 1..before).collect();
+        // Columns are added at the end, so the first ones were there, unless some of them are not published.
+        if before == end && free.len() > run && free.iter().all(|&number| is_published(row, number)) {
+            free.truncate(run);
+        }
         if free.len() != run {
-            return Err(ambiguous("columns were renamed, added or dropped since, and cannot be told apart"));
+            return None;
         }
         let (_, from_run) = rest.split_at_mut(start);
         let (places, beyond) = from_run.split_at_mut(run);
@@ -230,12 +235,13 @@ fn fill_gaps(found: &mut [Option<u32>], row: &TableRow) -> Result<()> {
         }
         rest = beyond;
     }
-    Ok(())
+    Some(())
 }
 
-fn ambiguous(what: &str) -> Error {
-    Error::data("TW-PG-082", what.to_owned())
-        .remedy("copy the table afresh: the log alone does not say which column is which")
+/// Whether a message about the table would have the column, were it sent now.
+fn is_published(row: &TableRow, number: u32) -> bool {
+    let column = column_row(row, number).filter(|column| column.name.is_some());
+    !row.listed && column.is_some_and(|column| column.default != DefaultValue::Generated)
 }
 
 #[cfg(test)]
@@ -324,12 +330,13 @@ mod tests {
             rewritten: false,
             heaps: Vec::new(),
             all_tables: Vec::new(),
+            listed: false,
             columns: columns.collect(),
             types: Arc::new(types()),
         }
     }
 
-    fn resolved(message: &[u8], row: &TableRow, previous: Option<&Table>) -> Result<Table> {
+    fn resolved(message: &[u8], row: &TableRow, previous: Option<&Table>) -> Table {
         let Ok(Message::Relation { relation, .. }) = decode(message, false) else { panic!("no relation") };
         resolve(&relation, row, previous)
     }
@@ -356,12 +363,8 @@ mod tests {
                 streamed_from_birth: false,
             }
         });
-        match resolved(&self::message('d', message), &row, previous.as_ref()) {
-            Ok(table) => {
-                table.columns.iter().map(|column| column.id.to_string()).collect::<Vec<_>>().join(" ")
-            }
-            Err(error) => error.message(),
-        }
+        let table = resolved(&self::message('d', message), &row, previous.as_ref());
+        table.columns.iter().map(|column| column.id.to_string()).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
@@ -380,6 +383,8 @@ mod tests {
         check("old int4, note text", "new int4, note text", None, "1 2");
         check("a int4, b int4, c int4", "x int4, y int4, c int4", None, "1 2 3");
         check("id int4, old text", "id int4, new text, more text", Some("1 id int4, 2 old text"), "1 2");
+        check("id int4, old text", "id int4, new text, more text", None, "1 2");
+        check("id int4, old text, note text", "id int4, new text, renamed text, more text", None, "1 2 3");
         // Dropped since.
         check("id int4, gone int4, note text", "id int4, -, note text", None, "1 2 3");
         check("id int4, gone int4", "id int4, -, -", Some("1 id int4, 2 gone int4"), "1 2");
@@ -401,10 +406,11 @@ mod tests {
     fn never_guesses() {
         let check = |message, catalogue, previous: Option<&str>| {
             let outcome = ids(message, catalogue, previous);
-            assert!(outcome.starts_with("find the columns of public.t: "), "{outcome}");
+            assert!(outcome.split(' ').all(|id| id.len() == 5), "{outcome}");
         };
         // Renamed or dropped, with more places than names.
-        check("id int4, old text", "id int4, new text, more text", None);
+        check("id int4, old text", "id int4, generated int4 generated, new text", None);
+        check("id int4, old text", "id int4, -, new text", None);
         check("id int4, gone int4, note text", "id int4, -, other int4, note text", None);
         // More names than places.
         check("id int4, a int4, b int4, note text", "id int4, -, note text", None);
@@ -420,7 +426,7 @@ mod tests {
     fn finds_the_key() {
         let check = |identity, message: &str, primary_key: &[u32], expected: &[usize]| {
             let row = row("id int4, -, a int4, b int4", primary_key);
-            let table = resolved(&self::message(identity, message), &row, None).unwrap();
+            let table = resolved(&self::message(identity, message), &row, None);
             assert_eq!(table.key, expected, "{identity} {message}");
         };
         check('d', "id int4 key, a int4, b int4", &[1], &[0]);
@@ -458,7 +464,7 @@ mod tests {
             let mut row = row(&format!("{column}, -"), &[]);
             row.rewritten = rewritten;
             let name = column.split(' ').next().unwrap();
-            let table = resolved(&message('d', &format!("{name} text")), &row, None).unwrap();
+            let table = resolved(&message('d', &format!("{name} text")), &row, None);
             match (&table.columns[0].fill, &expected) {
                 (Fill::Unknown(_), Fill::Unknown(_)) => {}
                 (got, expected) => assert_eq!(got, expected, "{column}"),

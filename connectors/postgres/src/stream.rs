@@ -16,8 +16,9 @@ use crate::census::Register;
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity::{self, Identity};
-use crate::drift::{Drift, since_unknown};
+use crate::drift::Drift;
 use crate::envelope::{Replication, Status, decode_copy_data, status_update};
+use crate::error;
 use crate::lsn::Lsn;
 use crate::pace::Pace;
 use crate::pgoutput::{self, Message, ReplicaIdentity};
@@ -31,7 +32,7 @@ const CONFIRM_INTERVAL: Duration = Duration::from_millis(100);
 const ANSWER_INTERVAL: Duration = Duration::from_millis(10);
 /// While catching up and nothing comes, ask the server where it is this often.
 const ASK_INTERVAL: Duration = Duration::from_millis(250);
-/// A transaction that was committed longer ago, by the two machines' clocks, means that there is a backlog.
+/// A transaction that was committed longer before the server sent it means that there is a backlog.
 const BEHIND_US: i64 = 100_000;
 /// While there is one, a batch is filled for this long before the sink gets it.
 const GATHER_INTERVAL: Duration = Duration::from_millis(50);
@@ -49,6 +50,8 @@ pub(crate) struct Stream {
     described: Option<Vec<u8>>,
     /// What the catalogue said has changed, until the stream has come that far.
     drift: Option<Drift>,
+    /// The catalogue has not been read since the start.
+    blind: bool,
     drift_due: Instant,
     /// While there is a backlog, when the batch goes to the sink at the earliest.
     gather_until: Instant,
@@ -61,6 +64,12 @@ pub(crate) struct Stream {
     confirmed: Lsn,
     told: Lsn,
     status_interval: Duration,
+    /// A server that says nothing for so long although it was asked is gone: twice its own patience, zero for ever.
+    silence_max: Duration,
+    /// When it last said something, or something else than its silence kept us from hearing it.
+    heard: Instant,
+    /// When it sent its last message, by its clock.
+    sent_us: i64,
     status_due: Instant,
     status_sent: Instant,
     /// The server waits for an answer.
@@ -96,25 +105,33 @@ impl Stream {
             _ => Duration::from_millis(timeout_ms / 3)
                 .clamp(Duration::from_millis(20), Duration::from_secs(10)),
         };
-        let mut catalogue =
+        continuity::prove_slot(&mut connection, &config, from).await?;
+        let catalogue =
             Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
-        let drift = since_unknown(&mut catalogue, &config).await.doing(|| "read the published tables")?;
-        let register = Register::new(&drift.census, &config);
         let publication = quote::literal(&quote::identifier(&config.publication));
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {publication}, messages 'true')",
             quote::identifier(&config.slot)
         );
+        let mut catalogue = Session::new(catalogue);
+        catalogue.ask(Question::Drift(Arc::clone(&config), None));
+        let drift = match catalogue.answer().await.doing(|| "read the published tables")? {
+            Answer::Drift(drift) => drift,
+            Answer::Shape(_) => None,
+        };
+        let mut register = Register::default();
+        drift.iter().for_each(|drift| register.read(&drift.census, &config));
         connection.copy_both(&sql).await.doing(|| format!("stream from slot {} at {from}", config.slot))?;
         let now = Instant::now();
         Ok(Self {
             connection,
-            catalogue: Session::new(catalogue),
+            catalogue,
             config,
             identity: start.identity.to_string(),
             assembler: Assembler::new(from, start.position.event),
             described: None,
-            drift: Some(drift),
+            blind: drift.is_none(),
+            drift,
             drift_due: now + DRIFT_INTERVAL,
             gather_until: now,
             register,
@@ -123,6 +140,9 @@ impl Stream {
             confirmed: from,
             told: Lsn::default(),
             status_interval,
+            silence_max: Duration::from_millis(timeout_ms * 2),
+            heard: now,
+            sent_us: 0,
             status_due: now,
             status_sent: now.checked_sub(CONFIRM_INTERVAL).unwrap_or(now),
             asked: false,
@@ -162,8 +182,9 @@ impl Stream {
             let Some(frame) = self.connection.frame()? else { return Ok(()) };
             let payload = match frame.tag {
                 b'd' => match decode_copy_data(frame.body)? {
-                    Replication::XLogData { end, payload, .. } => {
+                    Replication::XLogData { end, payload, time_us, .. } => {
                         self.server_end = self.server_end.max(end);
+                        self.sent_us = time_us;
                         payload
                     }
                     Replication::Keepalive { wal_end, reply_requested, .. } => {
@@ -224,10 +245,10 @@ impl Stream {
         let Message::Relation { relation, .. } = pgoutput::decode(message, false)? else { return Ok(()) };
         self.catalogue.ask(Question::Shape(relation.oid, shapes::types(&relation)));
         match self.catalogue.answer().await? {
-            Answer::Drift(drift) => self.drift = Some(drift),
+            Answer::Drift(drift) => self.told(drift),
             Answer::Shape(row) => {
                 let previous = self.assembler.shape(relation.oid).map(Arc::as_ref);
-                let mut table = shapes::resolve(&relation, &row, previous)?;
+                let mut table = shapes::resolve(&relation, &row, previous);
                 table.streamed_from_birth = self.register.proves_whole(&row, &self.assembler);
                 let identity = relation.columns().map(|column| column.key).collect();
                 let full = relation.identity == ReplicaIdentity::Full;
@@ -247,19 +268,24 @@ impl Stream {
         Ok(())
     }
 
+    fn told(&mut self, drift: Option<Drift>) {
+        self.blind &= drift.is_none();
+        drift.iter().for_each(|drift| self.register.read(&drift.census, &self.config));
+        self.drift = drift;
+    }
+
     /// Passes on what the catalogue told, once it is its turn.
     fn apply_drift(&mut self, batch: &mut Batch) -> Result<()> {
         if !is_ripe(self.drift.as_ref(), &self.assembler) {
             return Ok(());
         }
         let Some(drift) = self.drift.take() else { return Ok(()) };
-        self.register.read(&drift.census, &self.config);
         drift.apply(&mut self.assembler, batch)
     }
 
     /// Whether there is a backlog: then it is read in big gulps, which costs both sides far less per change.
     fn is_behind(&self) -> bool {
-        !self.caught_up() || self.assembler.is_older_than(now_us().saturating_sub(BEHIND_US))
+        !self.caught_up() || self.assembler.is_older_than(self.sent_us.saturating_sub(BEHIND_US))
     }
 
     /// Waits until more has arrived or a status is due, and sends it. Cancel-safe.
@@ -270,7 +296,8 @@ impl Stream {
         let now = Instant::now();
         if now >= self.drift_due && self.drift.is_none() && self.catalogue.is_idle() {
             self.drift_due = now + DRIFT_INTERVAL;
-            self.catalogue.ask(Question::Drift(Arc::clone(&self.config), self.assembler.shapes()));
+            let known = (!self.blind).then(|| self.assembler.shapes());
+            self.catalogue.ask(Question::Drift(Arc::clone(&self.config), known));
         }
         let mut due = self.next_status().min(self.drift_due.max(now + ANSWER_INTERVAL));
         if behind && self.gather_until > now {
@@ -278,15 +305,29 @@ impl Stream {
         }
         tokio::select! {
             biased;
-            filled = self.connection.fill() => filled,
+            filled = self.connection.fill() => {
+                self.heard = Instant::now();
+                filled
+            }
             answer = self.catalogue.answer() => {
                 if let Answer::Drift(drift) = answer? {
-                    self.drift = Some(drift);
+                    self.told(drift);
                 }
                 Ok(())
             }
-            () = tokio::time::sleep_until(due) => Ok(()),
+            () = tokio::time::sleep_until(due) => self.prove_alive(),
         }
+    }
+
+    /// A network that swallows everything looks like a server with nothing to say. Statuses are due often enough for
+    /// one that asks to go out, and be answered, before the silence is too long.
+    fn prove_alive(&self) -> Result<()> {
+        let silence = self.heard.elapsed();
+        if self.silence_max.is_zero() || silence <= self.silence_max {
+            return Ok(());
+        }
+        let what = format!("the server has said nothing for {} s, although it was asked", silence.as_secs());
+        Err(Error::transient(error::UNREACHABLE, what))
     }
 
     fn next_status(&self) -> Instant {
@@ -329,7 +370,7 @@ impl Stream {
             flush: self.confirmed,
             apply: self.confirmed,
             time_us: now_us(),
-            reply_requested: !self.caught_up(),
+            reply_requested: !self.caught_up() || self.heard.elapsed() >= self.status_interval,
         };
         self.connection.send_copy_data(&status_update(&status));
         (self.told, self.asked) = (self.confirmed, false);
@@ -342,6 +383,8 @@ impl Stream {
             self.send_status_if_due();
             self.connection.flush().await?;
             tokio::time::sleep_until(self.next_status()).await;
+            // Nobody listens here.
+            self.heard = Instant::now();
         }
     }
 

@@ -7,6 +7,7 @@ use tailwater_core::Result;
 use tailwater_core::error::Doing as _;
 
 use crate::answer::Fields;
+use crate::catalog::HEAPS_OF;
 use crate::connection::Connection;
 use crate::pattern::Patterns;
 use crate::quote;
@@ -27,7 +28,8 @@ const CHANGES_ROWS: &str =
 fn tables_sql() -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind = 'p', pg_has_role(c.relowner, 'USAGE'),
-                has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), row_security_active(c.oid),
+                coalesce(has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'), false),
+                coalesce(row_security_active(c.oid), false),
                 {IDENTITY}, {CHANGES_ROWS},
                 (SELECT coalesce(string_agg(a.relid::oid::text, ','), '') FROM pg_partition_ancestors(c.oid) a
                  WHERE a.relid <> c.oid)
@@ -42,10 +44,10 @@ fn tables_sql() -> String {
 /// has no rows, so what counts of identities and changes is theirs.
 fn leaves_sql() -> String {
     format!(
-        "SELECT r.oid, n.nspname, c.relname, {IDENTITY}, {CHANGES_ROWS}
-         FROM pg_class r, LATERAL pg_partition_tree(r.oid) t
-         JOIN pg_class c ON c.oid = t.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE r.relkind = 'p' AND c.relkind = 'r' ORDER BY n.nspname, c.relname"
+        "SELECT p.root, n.nspname, c.relname, {IDENTITY}, {CHANGES_ROWS}
+         FROM (SELECT c.oid AS root, h.oid FROM pg_class c, LATERAL {HEAPS_OF} WHERE c.relkind = 'p') p
+         JOIN pg_class c ON c.oid = p.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+         ORDER BY n.nspname, c.relname"
     )
 }
 

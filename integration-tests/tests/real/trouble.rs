@@ -112,7 +112,13 @@ async fn the_network_stalls() {
             (client.value(sql).await == "1").then_some(())
         })
         .await;
+        let retries = running.watcher.borrow().retries;
         proxy.stall(true);
+        // Neither end is told of anything.
+        wait_for("the pipeline gives the connection up", PATIENCE, async || {
+            (running.watcher.borrow().retries > retries).then_some(())
+        })
+        .await;
         wait_for("the server gives the connection up", PATIENCE, async || {
             (client.value("SELECT count(*) FROM pg_stat_replication").await == "0").then_some(())
         })

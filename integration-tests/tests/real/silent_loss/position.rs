@@ -332,3 +332,59 @@ async fn a_truncate_while_the_copy_begins_blocks_neither_the_copy_nor_the_applic
     stop.cancel();
     tasks.join_all().await;
 }
+
+/// The slot is nobody's while the copy is under way, and the server starts a stream from one that is newer than asked
+/// for without a word.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_made_again_during_the_copy_is_not_streamed_from() {
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    client.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (0)").await;
+    let pipeline = Pipeline::new(&database, &["public.t"]);
+    let gate = Gate::default();
+    // The announcement passes; then the slot is created, and the copy waits.
+    gate.close_after(1);
+    let (source, sink, held) = (pipeline.source.clone(), pipeline.sink.clone(), gate.clone());
+    let mut running = pipeline.start_with(move || {
+        let sink = Gated { sink: tailwater_duckdb::DuckDb::new(sink.clone()), gate: held.clone() };
+        (tailwater_postgres::PostgresSource::new(source.clone()), sink)
+    });
+    wait_for("the copy begins", PATIENCE, async || {
+        (slot(&client, &pipeline, "confirmed_flush_lsn IS NOT NULL").await == "t").then_some(())
+    })
+    .await;
+    let name = &pipeline.source.slot;
+    client.run(&format!("SELECT pg_drop_replication_slot('{name}')")).await;
+    client.run("INSERT INTO t VALUES (1)").await;
+    client.run(&format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')")).await;
+    gate.open();
+    let error = running.ended().await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-PG-068"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_renamed_while_the_copy_begins_is_copied_all_the_same() {
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    client.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 9)").await;
+    for round in 0..5 {
+        let (renamer, stop) = (database.connect().await, CancellationToken::new());
+        let (mut tasks, stopped) = (tokio::task::JoinSet::new(), stop.clone());
+        tasks.spawn(async move {
+            while !stopped.is_cancelled() {
+                renamer.run("ALTER TABLE t RENAME TO v").await;
+                renamer.run("ALTER TABLE v RENAME TO t").await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let name = format!("{}_{round}", database.name);
+        let pipeline = Pipeline::at(&database.url(), &name, &["public.t", "public.v"]);
+        let running = pipeline.start();
+        running.streams(None, PATIENCE).await;
+        stop.cancel();
+        tasks.join_all().await;
+        drain(running, &client, &pipeline).await;
+        pipeline.assert_equal(&client, &["public.t"]).await;
+        client.run(&format!("SELECT pg_drop_replication_slot('{}')", pipeline.source.slot)).await;
+    }
+}
