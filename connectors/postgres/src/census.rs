@@ -155,3 +155,103 @@ impl Register {
         self.told.retain(|oid| census.unpublished.contains_key(oid));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tailwater_core::{Batch, Table};
+
+    use super::*;
+    use crate::kinds::Types;
+    use crate::lsn::Lsn;
+    use crate::pattern::Patterns;
+    use crate::pgoutput::ReplicaIdentity;
+
+    fn config() -> Config {
+        let url = "postgres://u@localhost/d".parse().unwrap();
+        Config::new("shop", url, Patterns::parse(["*.*"]).unwrap())
+    }
+
+    fn census(publication: Option<&str>, tables: &[u32]) -> Census {
+        let all_tables = publication.map(str::to_owned);
+        Census { all_tables, tables: tables.iter().copied().collect(), unpublished: BTreeMap::new() }
+    }
+
+    fn row(oid: u32, heaps: &[u32], publication: &str) -> TableRow {
+        TableRow {
+            oid,
+            schema: "public".into(),
+            name: "t".into(),
+            partitioned: heaps != [oid],
+            identity: ReplicaIdentity::Default,
+            primary_key: Vec::new(),
+            identity_index: Vec::new(),
+            rewritten: false,
+            heaps: heaps.to_vec(),
+            all_tables: vec!["1 7".into(), publication.into()],
+            listed: false,
+            columns: Vec::new(),
+            types: Arc::new(Types::default()),
+        }
+    }
+
+    #[test]
+    fn a_table_is_whole_only_where_an_earlier_reading_lacks_it() {
+        let (mut register, mut assembler) = (Register::default(), Assembler::new(Lsn(1), 0));
+        let proves = |register: &Register, assembler: &Assembler, oid, heaps: &[u32]| {
+            register.proves_whole(&row(oid, heaps, "5 100"), assembler)
+        };
+        assert!(!proves(&register, &assembler, 9, &[9]), "nothing was read yet");
+        register.read(&census(Some("5 100"), &[1, 2]), &config());
+        assert!(proves(&register, &assembler, 9, &[9]));
+        assert!(!proves(&register, &assembler, 1, &[1]));
+        assert!(!proves(&register, &assembler, 9, &[2]), "an old table was attached to it");
+        assert!(!register.proves_whole(&row(9, &[9], "5 101"), &assembler), "the publication was altered");
+        let rewritten = TableRow { rewritten: true, ..row(9, &[9], "5 100") };
+        assert!(!register.proves_whole(&rewritten, &assembler));
+        // Still so when it has been read.
+        register.read(&census(Some("5 100"), &[1, 2, 9, 10]), &config());
+        register.read(&census(Some("5 100"), &[1, 2, 9, 10]), &config());
+        assert!(proves(&register, &assembler, 9, &[10]) && !proves(&register, &assembler, 1, &[1]));
+        // A partition of which rows came before is no part from the beginning.
+        let table = Table {
+            id: 10,
+            schema: "public".into(),
+            name: "leaf".into(),
+            columns: Vec::new(),
+            key: Vec::new(),
+            streamed_from_birth: true,
+        };
+        assembler.reshape(&Arc::new(table), &mut Batch::default()).unwrap();
+        assert!(!proves(&register, &assembler, 9, &[10]));
+        // The publication was made anew: nobody knows what it was in between.
+        register.read(&census(Some("6 102"), &[1, 2, 9, 11]), &config());
+        assert!(!register.proves_whole(&row(11, &[11], "6 102"), &assembler));
+        assert!(register.proves_whole(&row(12, &[12], "6 102"), &assembler));
+        register.read(&census(None, &[1, 2]), &config());
+        assert!(!register.proves_whole(&row(12, &[12], "6 102"), &assembler));
+    }
+
+    #[test]
+    fn wanted_tables_of_which_nothing_arrives() {
+        let check = |wanted: &[(u32, bool)], above: &[(u32, &[u32])], published: &[u32], expected: &[u32]| {
+            let wanted: Vec<_> =
+                wanted.iter().map(|&(oid, has_rows)| (oid, has_rows, oid.to_string())).collect();
+            let above = above.iter().map(|&(oid, roots)| (oid, roots.to_vec())).collect();
+            let part = || Part { columns: Vec::new(), row_filter: None };
+            let parts = published.iter().map(|&oid| (oid, part())).collect();
+            let found: Vec<u32> = unpublished(&wanted, &above, &parts).into_keys().collect();
+            assert_eq!(found, expected, "{wanted:?} {above:?} {published:?}");
+        };
+        check(&[(1, true), (2, true)], &[(1, &[]), (2, &[])], &[1], &[2]);
+        // Unlogged, or partitioned without a partition.
+        check(&[(1, false)], &[(1, &[])], &[], &[]);
+        // Root 1 with leaf 2: published as one, by the leaf, not at all; and the leaf alone wanted.
+        let tree: &[(u32, &[u32])] = &[(1, &[]), (2, &[1])];
+        check(&[(1, false), (2, true)], tree, &[1], &[]);
+        check(&[(1, false), (2, true)], tree, &[2], &[]);
+        check(&[(1, false), (2, true)], tree, &[], &[1]);
+        check(&[(2, true)], tree, &[], &[2]);
+    }
+}
