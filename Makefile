@@ -16,6 +16,7 @@ demo: prepare    ## Watch a Postgres being copied and followed into DuckDB (FOR=
 test: prepare    ## Everything that proves the project, also against real servers
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet
 	scripts/deny
 	$(CARGO) test --locked --workspace
 	scripts/fuzz $(FUZZ_SECONDS)

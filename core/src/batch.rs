@@ -45,7 +45,8 @@ pub enum Change<'a> {
     Shape { table: &'a Arc<Table> },
     /// The table is gone.
     Drop { table: &'a Arc<Table> },
-    /// The first copy of the table starts: whatever an unfinished copy left in the target is to go.
+    /// The first copy of the table starts: whatever an unfinished copy left in the target is to go. Where nothing has been
+    /// streamed yet (`to.stream` is empty), that are also the tables that `to.copies` does not list.
     CopyStart { table: &'a Arc<Table> },
     /// A row as it was when the copy's snapshot was taken.
     Copied { table: &'a Arc<Table>, new: Row<'a> },
@@ -482,6 +483,7 @@ mod tests {
             name: name.into(),
             kind: Type::Text,
             source_type: "text".into(),
+            type_id: 25,
             fill: Fill::Null,
         };
         let columns = vec![column(1, "id"), column(2, "note")];

@@ -154,7 +154,7 @@ impl Writer {
         };
         let (batches, to_write) = mpsc::channel(1);
         let (done, written) = mpsc::channel(1);
-        let thread = tokio::task::spawn_blocking(move || write_all(sink, to_write, &done));
+        let thread = spawn_in_span(move || write_all(sink, to_write, &done));
         let end = held.clone().unwrap_or_default();
         Ok((Self { batches: Some(batches), written, thread: Some(thread), end }, held))
     }
@@ -187,13 +187,13 @@ impl Writer {
         }
     }
 
-    /// Lets a write in flight finish, and closes the sink.
+    /// Lets a write in flight finish, and closes the sink. Cancel-safe: the thread is kept until it has said how it ended.
     async fn close(&mut self) -> Result<()> {
         self.batches = None;
-        match self.thread.take() {
-            Some(thread) => thread.await.unwrap_or_else(|error| Err(panicked(&error))),
-            None => Ok(()),
-        }
+        let Some(thread) = &mut self.thread else { return Ok(()) };
+        let ended = thread.await.unwrap_or_else(|error| Err(panicked(&error)));
+        self.thread = None;
+        ended
     }
 }
 
@@ -214,7 +214,13 @@ fn write_all<K: Sink>(
 }
 
 async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| panicked(&error))
+    spawn_in_span(work).await.map_err(|error| panicked(&error))
+}
+
+/// What the sink logs on its thread belongs to its pipeline, as what is logged here does.
+fn spawn_in_span<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work))
 }
 
 fn panicked(error: &tokio::task::JoinError) -> Error {

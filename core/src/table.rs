@@ -30,6 +30,8 @@ pub struct Column {
     pub kind: Type,
     /// The source's own spelling of the type: `numeric(10,2)`, `public.mood`.
     pub source_type: String,
+    /// What stays the same when the type is renamed (Postgres: its oid); 0 where the source has no such number.
+    pub type_id: u32,
     /// What the rows that existed before this column did hold in it.
     pub fill: Fill,
 }
@@ -43,6 +45,9 @@ pub enum Fill {
     Constant(String),
     /// A value per row that the stream does not carry (a volatile default, a rewritten table); says why.
     Unknown(String),
+    /// Nobody can tell any more, and nobody will ask: the column has been dropped since, further on in the stream. A
+    /// sink may put NULL.
+    Gone,
 }
 
 /// What the values of a column are. Values travel as text in the form named here, which for all of them is the

@@ -14,7 +14,7 @@ use crate::kinds;
 /// `Operator` where the pipeline runs, nobody can be asked, or the source refuses.
 pub(crate) async fn drop(pipeline: &Pipeline, yes: bool) -> Result<Exit> {
     // The server itself refuses only while the pipeline is connected.
-    if kinds::answers(pipeline) {
+    if kinds::runs(pipeline) {
         let message = format!("the pipeline {} runs", pipeline.name);
         return Err(Error::operator("TW-CLI-008", message).remedy("stop it first"));
     }

@@ -135,11 +135,11 @@ pub(crate) fn query(pipeline: &Pipeline, sql: &str) -> Result<Answer> {
     }
 }
 
-/// Whether a running pipeline answers questions about its target.
-pub(crate) fn answers(pipeline: &Pipeline) -> bool {
+/// Whether some process runs the pipeline.
+pub(crate) fn runs(pipeline: &Pipeline) -> bool {
     match &pipeline.sink {
         Sink::DuckDb(sink) => UnixStream::connect(tailwater_duckdb::query::socket_path(&sink.path)).is_ok(),
-        Sink::Stdout(_) => false,
+        Sink::Stdout(sink) => tailwater_stdout::is_running(sink),
     }
 }
 

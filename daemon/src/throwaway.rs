@@ -229,6 +229,8 @@ impl Postgres {
         let ours = [
             ("listen_addresses", "127.0.0.1"),
             ("unix_socket_directories", &socket_folder),
+            // Whoever reaches it is trusted, so nobody else may.
+            ("unix_socket_permissions", "0700"),
             ("wal_level", "logical"),
             ("max_wal_senders", "40"),
             ("max_replication_slots", "40"),

@@ -501,6 +501,7 @@ mod tests {
             name: name.into(),
             kind: Type::Text,
             source_type: "text".into(),
+            type_id: 25,
             fill: Fill::Null,
         };
         let columns = vec![column(1, "id"), column(2, "note")];

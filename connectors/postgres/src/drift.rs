@@ -172,7 +172,8 @@ fn compare(known: &[Arc<Table>], rows: &[TableRow], parts: &BTreeMap<u32, Part>)
 fn same_shape(a: &Table, b: &Table) -> bool {
     let columns = a.columns.len() == b.columns.len()
         && a.columns.iter().zip(&b.columns).all(|(a, b)| {
-            (a.id, &a.name, &a.kind, &a.source_type) == (b.id, &b.name, &b.kind, &b.source_type)
+            (a.id, &a.name, &a.kind, a.type_id, &a.source_type)
+                == (b.id, &b.name, &b.kind, b.type_id, &b.source_type)
         });
     columns && (a.id, &a.schema, &a.name, &a.key) == (b.id, &b.schema, &b.name, &b.key)
 }

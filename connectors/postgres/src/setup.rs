@@ -10,6 +10,7 @@ use tailwater_core::error::Doing as _;
 use tailwater_core::{Error, ErrorKind, Result};
 use tracing::{info, warn};
 
+use crate::answer::Fields;
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::error;
@@ -48,14 +49,13 @@ pub(crate) struct Publication {
     pub(crate) via_root: bool,
     /// Of insert, update, delete and truncate: those it leaves out.
     pub(crate) left_out: Vec<&'static str>,
-    /// Names as SQL, quoted.
-    tables: HashSet<String>,
+    tables: HashSet<u32>,
 }
 
 impl Publication {
     /// Whether changes of the table are published.
     pub(crate) fn covers(&self, table: &Wanted) -> bool {
-        self.everything || self.tables.contains(&table.sql_name())
+        self.everything || self.tables.contains(&table.oid)
     }
 }
 
@@ -77,15 +77,13 @@ pub(crate) async fn publication(connection: &mut Connection, name: &str) -> Resu
     found.left_out = ["insert", "update", "delete", "truncate"].into_iter().filter(|_| !yes()).collect();
     // A partitioned table may be listed by its partitions alone in the first; it is in the second.
     let sql = format!(
-        "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = {literal}
-         UNION SELECT n.nspname, c.relname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-         JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        "SELECT c.oid FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = {literal}
+         UNION SELECT r.prrelid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
          WHERE p.pubname = {literal}"
     );
-    for row in connection.query(&sql).await? {
-        let mut fields = row.into_iter().map(Option::unwrap_or_default);
-        let (schema, name) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-        found.tables.insert(quote::qualified(&schema, &name));
+    for row in &connection.query(&sql).await.doing(|| format!("look up publication {name}"))? {
+        found.tables.insert(Fields(row).number(0)?);
     }
     Ok(Some(found))
 }

@@ -49,6 +49,7 @@ pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>
         name: column.name.to_owned(),
         kind: row.types.kind(column.type_oid, column.type_modifier),
         source_type: row.types.source_type(column.type_oid, column.type_modifier),
+        type_id: column.type_oid,
         fill: fill_of(row, id),
     });
     let flagged = described.iter().enumerate().filter(|(_, column)| column.key).map(|(index, _)| index);
@@ -89,6 +90,7 @@ pub fn at_head(row: &TableRow, published: &[u32]) -> Result<Table> {
             name: name.clone(),
             kind: row.types.kind(column.type_oid, column.modifier),
             source_type: row.types.source_type(column.type_oid, column.modifier),
+            type_id: column.type_oid,
             fill: fill(row, column),
         });
     }
@@ -116,7 +118,7 @@ fn fill_of(row: &TableRow, number: u32) -> Fill {
                 .into(),
         ),
         Some(column) if column.name.is_some() => fill(row, column),
-        Some(_) | None => Fill::Unknown("the column is gone since, with what its older rows held".into()),
+        Some(_) | None => Fill::Gone,
     }
 }
 
@@ -351,6 +353,7 @@ mod tests {
                     name: words[1].to_owned(),
                     kind: Type::Other,
                     source_type: words[2].to_owned(),
+                    type_id: type_oid(words[2]),
                     fill: Fill::Null,
                 }
             });
@@ -482,6 +485,6 @@ mod tests {
         check("x text not_null missing=5", false, Fill::Constant("5".into()));
         check("x text volatile missing=5", false, Fill::Constant("5".into()));
         check("x text missing=several", false, unknown());
-        assert!(matches!(fill_of(&row("-", &[]), 1), Fill::Unknown(_)));
+        assert_eq!(fill_of(&row("-", &[]), 1), Fill::Gone);
     }
 }

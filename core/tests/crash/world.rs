@@ -273,7 +273,8 @@ fn place(position: &Position) -> Id {
 
 fn table() -> Arc<Table> {
     let kind = Type::Text;
-    let id = Column { id: 1, name: "id".into(), kind, source_type: "text".into(), fill: Fill::Null };
+    let id =
+        Column { id: 1, name: "id".into(), kind, source_type: "text".into(), type_id: 25, fill: Fill::Null };
     Arc::new(Table {
         id: 1,
         schema: "public".into(),

@@ -62,7 +62,10 @@ pub(crate) async fn demo(length: Duration, folder: &Path) -> Result<Exit> {
 async fn play(length: Duration, folder: &Path) -> Result<Exit> {
     let mut display = Display::new();
     let files = Files::prepare(folder)?;
-    let postgres = Postgres::start(Wanted::default(), |step| {
+    // Its socket is enough, and is ours alone.
+    let wanted =
+        Wanted { settings: vec![("listen_addresses".to_owned(), String::new())], ..Wanted::default() };
+    let postgres = Postgres::start(wanted, |step| {
         display.note(match step {
             Step::Fetch => "Fetching Postgres (15 MB, once)",
             Step::Start => "Starting a throw-away Postgres",
@@ -291,7 +294,7 @@ impl Stage {
     ) -> Result<T> {
         let pipeline = self.pipeline.clone();
         let answer = tokio::task::spawn_blocking(move || {
-            if !kinds::answers(&pipeline) {
+            if !kinds::runs(&pipeline) {
                 return Err(Error::transient("TW-DEMO-011", "the pipeline does not answer"));
             }
             ask(&pipeline)

@@ -26,7 +26,7 @@ pub(super) struct Watch {
     arrivals: VecDeque<(Instant, u64)>,
 }
 
-/// What [`Watch::lag`] finds.
+/// What [`Watch::target`] finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lag {
     pub(super) bytes: u64,

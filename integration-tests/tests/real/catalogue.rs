@@ -24,6 +24,7 @@ fn fill(fill: &Fill) -> String {
         Fill::Null => String::new(),
         Fill::Constant(value) => format!(" = {value}"),
         Fill::Unknown(why) => format!(" unknown: {why}"),
+        Fill::Gone => " gone".to_owned(),
     }
 }
 
@@ -300,10 +301,10 @@ async fn relations_find_their_columns_though_the_catalogue_has_moved_on() {
          INSERT INTO u VALUES (6); ALTER TABLE u ADD c numeric(5,2); INSERT INTO u VALUES (7);
          ALTER TABLE u REPLICA IDENTITY FULL; UPDATE u SET d = 'y'; DROP TYPE mood",
         expect![[r#"
-            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 a integer unknown: the column is gone since, with what its older rows held, 3 b a dropped type) key [0]
-            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 c integer unknown: the column is gone since, with what its older rows held, 3 b a dropped type) key [0]
-            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 c integer unknown: the column is gone since, with what its older rows held, 3 b text) key [0]
-            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 c integer unknown: the column is gone since, with what its older rows held, 3 b text, 4 d text = x) key [0]
+            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 a integer gone, 3 b a dropped type) key [0]
+            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 c integer gone, 3 b a dropped type) key [0]
+            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 c integer gone, 3 b text) key [0]
+            public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 2 c integer gone, 3 b text, 4 d text = x) key [0]
             public.t (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 3 b text, 4 d text = x) key [0]
             public.u (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 3 b text, 4 d text = x) key [0]
             public.u (1 id integer unknown: the table was rewritten, and it is NOT NULL without a default, 3 b text, 4 d text = x, 5 c numeric(5,2)) key [0]
@@ -320,8 +321,8 @@ async fn rows_of_a_table_that_is_gone_have_a_shape() {
         "INSERT INTO t VALUES (1); ALTER TABLE t ADD v varchar(5); INSERT INTO t VALUES (2); DROP TABLE t;
          DROP TYPE mood",
         expect![[r#"
-            public.t (1 id integer unknown: the column is gone since, with what its older rows held, 2 m a dropped type unknown: the column is gone since, with what its older rows held) key [0]
-            public.t (1 id integer unknown: the column is gone since, with what its older rows held, 2 m a dropped type unknown: the column is gone since, with what its older rows held, 3 v character varying(5) unknown: the column is gone since, with what its older rows held) key [0]
+            public.t (1 id integer gone, 2 m a dropped type gone) key [0]
+            public.t (1 id integer gone, 2 m a dropped type gone, 3 v character varying(5) gone) key [0]
         "#]],
     )
     .await;

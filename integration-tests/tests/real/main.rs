@@ -14,6 +14,7 @@ mod catalogue;
 mod connection;
 mod kill;
 mod load;
+mod reshaped;
 mod servers;
 mod setup;
 mod silent_loss;

@@ -33,6 +33,7 @@ const ROWS: &str = "tailwater_rows";
 /// Then the transaction must be rolled back: a part may have been written.
 pub(crate) fn apply(store: &mut Store, batch: &Batch, keys: &mut Keys) -> Result<()> {
     let mut runs = Runs { store, keys, runs: Vec::new(), by_table: HashMap::new(), last: 0 };
+    let mut begun = false;
     for event in batch.events() {
         let change = event.change;
         match change {
@@ -53,10 +54,14 @@ pub(crate) fn apply(store: &mut Store, batch: &Batch, keys: &mut Keys) -> Result
             }
             Change::CopyStart { table } => {
                 runs.end(table)?;
+                if !std::mem::replace(&mut begun, true) {
+                    runs.store.clear_for_copy(batch)?;
+                }
                 runs.store.copy_start(table)?;
             }
-            // A message is for its readers at the source; the copy's end shows in the position.
-            Change::CopyEnd { .. } | Change::Message { .. } => {}
+            Change::CopyEnd { table } => runs.store.copy_end(table.id)?,
+            // It is for its readers at the source.
+            Change::Message { .. } => {}
         }
     }
     runs.end_all()

@@ -1,4 +1,5 @@
-//! What `DuckDB`'s error types mean for a pipeline. The kind and the code come from the type, never from the message.
+//! What `DuckDB`'s error types mean for a pipeline. The kind and the code come from the type, never from the message, but
+//! for a commit that the operating system refused, which `DuckDB` tells in no other way.
 //! Messages that may quote row values are replaced; only an answer to a person's own query may show them.
 //!
 //! | code | kind | meaning | cure |
@@ -71,8 +72,13 @@ struct Meaning {
 
 /// The error for a type and message of `DuckDB`.
 pub(crate) fn reported(error_type: ffi::duckdb_error_type, message: &str, values: Values) -> Error {
-    let meaning = meaning(error_type);
     let first = message.lines().next().unwrap_or_default();
+    let meaning =
+        meaning(if error_type == ffi::duckdb_error_type_DUCKDB_ERROR_TRANSACTION && is_of_system(first) {
+            ffi::duckdb_error_type_DUCKDB_ERROR_IO
+        } else {
+            error_type
+        });
     let text = match (meaning.quotes_values, values) {
         (true, Values::Hidden) => {
             // The part before the first colon is the name of the error type.
@@ -88,6 +94,20 @@ pub(crate) fn reported(error_type: ffi::duckdb_error_type, message: &str, values
         None => error,
     }
 }
+
+/// Whether a failed commit failed in the operating system: on a full disk, say. `DuckDB` wraps whatever stopped a commit
+/// into an error about transactions and keeps only its message, which for a failed system call ends with the system's own
+/// words for the errno. We get these words from the system too, so they are the same in every language and release.
+fn is_of_system(message: &str) -> bool {
+    let Some((_, last)) = message.rsplit_once(": ") else { return false };
+    (1..=ERRNO_MAX).any(|errno| {
+        let words = io::Error::from_raw_os_error(errno).to_string();
+        words.strip_suffix(&format!(" (os error {errno})")) == Some(last)
+    })
+}
+
+/// No system of ours has more.
+const ERRNO_MAX: i32 = 133;
 
 /// The error for a message that starts with the name of its type, where `DuckDB` tells the type in no other way.
 pub(crate) fn prefixed(message: &str, values: Values) -> Error {
@@ -255,6 +275,25 @@ mod tests {
             43 Transient TW-DUCK-007 DuckDB reports: Some Error
         "#]]
         .assert_eq(&table);
+    }
+
+    #[test]
+    fn a_commit_that_the_system_refused_is_no_conflict() {
+        let check = |message: &str, expected| {
+            assert_eq!(reported(10, message, Values::Hidden).code(), expected, "{message}");
+        };
+        for words in
+            ["No space left on device", "File too large", "Disk quota exceeded", "Input/output error"]
+        {
+            let file = "TransactionContext Error: Failed to commit: Could not write file \"/t: a.wal\"";
+            check(&format!("{file}: {words}"), "TW-DUCK-003");
+            check(&format!("{file}: {words}!"), "TW-DUCK-005");
+        }
+        check(
+            "TransactionContext Error: Failed to commit: write-write conflict on key: \"a\"",
+            "TW-DUCK-005",
+        );
+        check("File too large", "TW-DUCK-005");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod keys;
 mod layout;
 pub mod query;
 mod rebuild;
+mod retype;
 pub mod rows;
 mod shape;
 pub mod sink;

@@ -7,6 +7,7 @@ use tailwater_core::{Result, Value};
 use crate::append::{self, Misfit, Place};
 use crate::chunk::Chunk;
 use crate::database::{Appender, Connection};
+use crate::retype::{Characters, Length};
 use crate::shape::{Held, Origin, quote};
 use crate::state::Target;
 use crate::values::{ColumnType, Parser, render};
@@ -29,7 +30,16 @@ pub(crate) fn copy_rows(
 ) -> Result<Vec<Held>> {
     let rendered: Vec<usize> = origins
         .iter()
-        .filter_map(|origin| if let Origin::Render(index) = origin { Some(*index) } else { None })
+        .filter_map(|origin| match origin {
+            Origin::Render(index) | Origin::Characters(index, Characters { rendered: true, .. }) => {
+                Some(*index)
+            }
+            Origin::Keep(_)
+            | Origin::Cast(_)
+            | Origin::Characters(..)
+            | Origin::Null
+            | Origin::Constant(_) => None,
+        })
         .collect();
     if !rendered.is_empty() {
         render_columns(connection, target, old, &rendered)?;
@@ -43,7 +53,7 @@ pub(crate) fn copy_rows(
         let expression = match origin {
             Origin::Keep(old) => from(*old),
             Origin::Cast(old) => format!("CAST({} AS {})", from(*old), column.kind),
-            Origin::Trim(old) => format!("rtrim({}, ' ')", from(*old)),
+            Origin::Characters(old, way) => characters(*way, &from(*old), *old),
             Origin::Render(old) => format!("r.c{old}"),
             Origin::Null => format!("CAST(NULL AS {})", column.kind),
             Origin::Constant(_) => format!("(SELECT c{index} FROM temp.main.{CONSTANTS})"),
@@ -61,6 +71,18 @@ pub(crate) fn copy_rows(
         "DROP TABLE IF EXISTS temp.main.{RENDERED}; DROP TABLE IF EXISTS temp.main.{CONSTANTS}"
     ))?;
     Ok(columns)
+}
+
+fn characters(way: Characters, from: &str, index: usize) -> String {
+    let mut text = if way.rendered { format!("r.c{index}") } else { format!("CAST({from} AS VARCHAR)") };
+    if way.trimmed {
+        text = format!("rtrim({text}, ' ')");
+    }
+    match way.length {
+        Length::Any => text,
+        Length::Most(length) => format!("left({text}, {length})"),
+        Length::Exactly(length) => format!("rpad({text}, {length}, ' ')"),
+    }
 }
 
 /// Renders columns as the text that Postgres prints, into a temporary table.

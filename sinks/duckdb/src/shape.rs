@@ -1,10 +1,12 @@
 //! What a new shape of a source table means for its target: names, types, and where each column's older values come
-//! from. Pure; [`migrate`](crate::migrate) carries it out.
+//! from. Pure; [`store`](crate::store) carries it out. What becomes of values whose type changes is the matter of
+//! [`retype`](crate::retype).
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tailwater_core::{Column, Fill, Table};
 
+use crate::retype::{self, Characters, Conversion};
 use crate::values::ColumnType;
 
 /// A column as the target has it.
@@ -20,6 +22,9 @@ pub(crate) struct Held {
     pub(crate) kind: ColumnType,
     /// The type in the source that it stands for.
     pub(crate) source_type: String,
+    /// The source's id of that type; 0 where it has none.
+    #[serde(default)]
+    pub(crate) type_id: u32,
     /// A value did not fit the type that `source_type` has here: it holds Postgres text since.
     pub(crate) widened: bool,
 }
@@ -80,8 +85,8 @@ pub(crate) enum Origin {
     Cast(usize),
     /// From column `0`, rendered as the text Postgres prints.
     Render(usize),
-    /// From column `0`, without the blanks at its end.
-    Trim(usize),
+    /// From column `0`, as characters.
+    Characters(usize, Characters),
     /// NULL.
     Null,
     /// One value for all rows, in the source's text.
@@ -115,6 +120,7 @@ pub(crate) fn fresh(table: &Table) -> Vec<Held> {
         name,
         kind: ColumnType::of(&column.kind),
         source_type: column.source_type.clone(),
+        type_id: column.type_id,
         widened: false,
     };
     table.columns.iter().zip(names).map(column).collect()
@@ -130,11 +136,11 @@ pub(crate) fn reshape(held: &[Held], table: &Table, empty: bool) -> Result<Resha
     for (column, new) in table.columns.iter().zip(&mut columns) {
         let before = held.iter().enumerate().find(|(_, held)| held.id == new.id);
         let origin = match before {
-            Some((index, old)) => retype(index, old, new, &column.fill),
+            Some((index, old)) => retype(index, old, new),
             None => fill(&column.fill),
         };
         origins.push(match origin {
-            Err(_) if empty => Origin::Null,
+            Err(_) if empty || column.fill == Fill::Gone => Origin::Null,
             origin => origin.map_err(|why| format!("column {}: {why}", column.name))?,
         });
     }
@@ -144,101 +150,51 @@ pub(crate) fn reshape(held: &[Held], table: &Table, empty: bool) -> Result<Resha
 
 fn fill(fill: &Fill) -> Result<Origin, String> {
     match fill {
-        Fill::Null => Ok(Origin::Null),
+        Fill::Null | Fill::Gone => Ok(Origin::Null),
         Fill::Constant(text) => Ok(Origin::Constant(text.clone())),
         Fill::Unknown(why) => Err(format!("what older rows hold in it is not known: {why}")),
     }
 }
 
 /// How the values of `old` become those of `new`. A widened column stays so where it can.
-fn retype(index: usize, old: &Held, new: &mut Held, fill: &Fill) -> Result<Origin, String> {
-    if old.source_type == new.source_type {
-        if old.widened {
-            new.widen();
-        }
-        return if old.kind == new.kind { Ok(Origin::Keep(index)) } else { Ok(Origin::Cast(index)) };
+///
+/// What `Fill` says is of no meaning here: it tells what a column held when it was added.
+fn retype(index: usize, old: &Held, new: &mut Held) -> Result<Origin, String> {
+    if retype::same_type(old, new) {
+        return Ok(keep(index, old, new));
     }
-    if let Fill::Unknown(why) = fill {
-        return Err(format!("what older rows hold in it is not known: {why}"));
-    }
-    let refuse = || {
-        Err(format!("its values do not survive the way from {} to {} here", old.source_type, new.source_type))
-    };
-    if old.widened {
-        return if is_text(&new.source_type) && prints_alike(&old.source_type) {
+    match retype::conversion(old, new) {
+        Some(Conversion::Same) => {
+            if old.widened && new.kind != old.kind {
+                new.widen();
+            }
             Ok(Origin::Keep(index))
-        } else {
-            refuse()
-        };
-    }
-    match conversion(old, new) {
-        Some(Conversion::Same) => Ok(Origin::Keep(index)),
+        }
         Some(Conversion::Cast) => Ok(Origin::Cast(index)),
         Some(Conversion::Render) => Ok(Origin::Render(index)),
-        Some(Conversion::Trim) => Ok(Origin::Trim(index)),
-        None => refuse(),
+        Some(Conversion::Characters(way)) => Ok(Origin::Characters(index, way)),
+        None => Err(format!(
+            "its values do not survive the way from {} to {} here",
+            old.source_type, new.source_type
+        )),
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Conversion {
-    Same,
-    Cast,
-    Render,
-    Trim,
-}
-
-/// The conversion that gives exactly what Postgres' own cast gives; `None` where there is none, or none is known.
-fn conversion(old: &Held, new: &Held) -> Option<Conversion> {
-    if is_text(&new.source_type) {
-        return match (&old.kind, old.source_type.as_str()) {
-            // What Postgres makes of these depends on the session that altered the table, or adds to the text.
-            (_, from) if !prints_alike(from) => None,
-            (_, from) if from.starts_with("character(") => Some(Conversion::Trim),
-            (ColumnType::Varchar, _) => Some(Conversion::Same),
-            // The cast to text says `true` where the output function says `t`; that of DuckDB does, too.
-            (ColumnType::Boolean | ColumnType::Json, _) => Some(Conversion::Cast),
-            (_, _) => Some(Conversion::Render),
-        };
+/// The type is the same one, under the same name or another.
+fn keep(index: usize, old: &Held, new: &mut Held) -> Origin {
+    if old.widened {
+        new.widen();
     }
-    // Both are rendered with the digits they have.
-    if new.source_type == "numeric" && new.kind == ColumnType::Varchar {
-        let exact = is_integer(&old.kind) || matches!(old.kind, ColumnType::Decimal { .. });
-        return exact.then_some(Conversion::Render);
+    if old.kind == new.kind {
+        return Origin::Keep(index);
     }
-    if is_text(&old.source_type) && new.source_type == "json" {
-        return Some(Conversion::Cast);
+    if old.source_type == new.source_type {
+        return Origin::Cast(index);
     }
-    casts(&old.kind, &new.kind).then_some(Conversion::Cast)
-}
-
-/// Whether `DuckDB`'s cast from `old` to `new` gives what Postgres' gives, for every value that Postgres let pass.
-fn casts(old: &ColumnType, new: &ColumnType) -> bool {
-    use ColumnType as C;
-    match (old, new) {
-        (C::List(old), C::List(new)) => old == new || casts(old, new),
-        (C::Decimal { scale: old, .. }, C::Decimal { scale: new, .. }) => new >= old,
-        (old, C::Decimal { .. }) => is_integer(old),
-        (C::Decimal { scale: 0, .. }, new) => is_integer(new),
-        (C::UInteger, C::BigInt) | (C::Double, C::Float) | (C::Float, C::Double) => true,
-        (old, C::Double) => is_integer(old),
-        (old, new) => is_integer(old) && is_integer(new),
-    }
-}
-
-fn is_integer(kind: &ColumnType) -> bool {
-    matches!(kind, ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt)
-}
-
-fn is_text(source_type: &str) -> bool {
-    let name = source_type.split('(').next().unwrap_or_default();
-    matches!(name, "text" | "character varying" | "citext" | "public.citext")
-}
-
-/// Whether a cast to text gives what the type's output function gives (or what [`conversion`] makes good).
-fn prints_alike(source_type: &str) -> bool {
-    let zoned = source_type.starts_with("timestamp") && source_type.contains("with time zone");
-    !zoned && !source_type.starts_with("inet") && !source_type.starts_with("tstz")
+    // A type that the source has dropped since is unknown there, but not here.
+    new.kind.clone_from(&old.kind);
+    new.source_type.clone_from(&old.source_type);
+    Origin::Keep(index)
 }
 
 fn plan(held: &[Held], columns: &[Held], origins: &[Origin]) -> Plan {
@@ -337,6 +293,7 @@ mod tests {
                 name: name.into(),
                 kind: kind(source_type),
                 source_type: source_type.into(),
+                type_id: type_id(source_type),
                 fill: Fill::Null,
             })
             .collect();
@@ -352,20 +309,43 @@ mod tests {
 
     fn kind(source_type: &str) -> Type {
         let numeric = |width, scale| Type::Numeric { limits: Some((width, scale)) };
+        if let Some(element) = source_type.strip_suffix("[]") {
+            return Type::Array(Box::new(kind(element)));
+        }
         match source_type {
-            "integer" => Type::Int4,
+            "integer" | "public.count" => Type::Int4,
             "bigint" => Type::Int8,
             "boolean" => Type::Bool,
             "numeric" => Type::Numeric { limits: None },
             "numeric(10,2)" => numeric(10, 2),
+            "numeric(12,2)" => numeric(12, 2),
             "numeric(12,4)" => numeric(12, 4),
             "numeric(10,0)" => numeric(10, 0),
+            "numeric(50,2)" => numeric(50, 2),
+            "numeric(60,2)" => numeric(60, 2),
+            "numeric(60,3)" => numeric(60, 3),
             "date" => Type::Date,
             "double precision" => Type::Float8,
-            "timestamp with time zone" => Type::TimestampTz,
             "json" | "jsonb" => Type::Json,
-            "inet" => Type::Other,
+            name if name.starts_with("interval") => Type::Interval,
+            name if name.starts_with("timestamp") && name.ends_with("with time zone") => Type::TimestampTz,
+            name if name.starts_with("timestamp") => Type::Timestamp,
+            name if name.starts_with("inet") || name.starts_with("bit") || name.starts_with("type ") => {
+                Type::Other
+            }
             _ => Type::Text,
+        }
+    }
+
+    /// One type has two names, and one name two types.
+    fn type_id(source_type: &str) -> u32 {
+        match source_type {
+            "public.mood" | "public.feeling" | "type 20001, dropped since" => 20_001,
+            "public.mood[]" | "public.feeling[]" => 20_002,
+            "public.other" => 20_003,
+            name if name.starts_with("interval") => 1186,
+            "public.place(Point)" | "public.place(Line)" | "other.place(Point)" => 20_004,
+            _ => 0,
         }
     }
 
@@ -394,39 +374,156 @@ mod tests {
     }
 
     #[test]
-    fn types_change_without_loss_or_not_at_all() {
+    fn types_change_without_loss() {
+        let characters = |rendered, trimmed, length| {
+            format!(
+                "[Characters(0, Characters {{ rendered: {rendered}, trimmed: {trimmed}, length: {length} }})]"
+            )
+        };
         let pairs = [
-            ("integer", "bigint", "[Cast(0)]"),
-            ("bigint", "integer", "[Cast(0)]"),
-            ("integer", "numeric(10,2)", "[Cast(0)]"),
-            ("numeric(10,2)", "numeric(12,4)", "[Cast(0)]"),
-            ("numeric(10,0)", "integer", "[Cast(0)]"),
-            ("numeric(10,2)", "numeric", "[Render(0)]"),
-            ("integer", "text", "[Render(0)]"),
-            ("boolean", "text", "[Cast(0)]"),
-            ("character(3)", "text", "[Trim(0)]"),
-            ("date", "character varying(20)", "[Render(0)]"),
-            ("jsonb", "text", "[Cast(0)]"),
-            ("text", "json", "[Cast(0)]"),
-            ("text", "character varying(4)", "same"),
+            ("integer", "bigint", "[Cast(0)]".to_owned()),
+            ("bigint", "integer", "[Cast(0)]".to_owned()),
+            ("integer", "numeric(10,2)", "[Cast(0)]".to_owned()),
+            ("integer", "numeric", "[Render(0)]".to_owned()),
+            ("numeric(10,2)", "numeric(12,4)", "[Cast(0)]".to_owned()),
+            ("numeric(10,2)", "numeric(12,2)", "[Cast(0)]".to_owned()),
+            ("numeric(10,0)", "integer", "[Cast(0)]".to_owned()),
+            ("numeric(10,2)", "numeric", "[Render(0)]".to_owned()),
+            ("numeric(10,2)", "numeric(50,2)", "[Render(0)]".to_owned()),
+            ("integer[]", "bigint[]", "[Cast(0)]".to_owned()),
+            ("jsonb", "text", characters(false, false, "Any")),
+            ("text", "json", "[Cast(0)]".to_owned()),
+            ("boolean", "text", characters(false, false, "Any")),
+            ("integer", "text", characters(true, false, "Any")),
+            ("date", "character varying(20)", characters(true, false, "Most(20)")),
+            ("text", "character varying(4)", characters(false, false, "Most(4)")),
+            ("character varying(5)", "character varying(4)", characters(false, false, "Most(4)")),
+            ("character(3)", "text", characters(false, true, "Any")),
+            ("bpchar", "character varying(9)", characters(false, true, "Most(9)")),
+            ("character(5)", "character(10)", characters(false, false, "Exactly(10)")),
+            ("text", "character(5)", characters(false, false, "Exactly(5)")),
         ];
         for (old, new, expected) in pairs {
-            check(&[(1, "a", old)], &[(1, "a", new)], expected);
+            check(&[(1, "a", old)], &[(1, "a", new)], &expected);
         }
+    }
+
+    #[test]
+    fn what_is_printed_alike_is_kept() {
+        let pairs = [
+            ("character varying(5)", "character varying(10)"),
+            ("character varying(5)", "text"),
+            ("character varying(5)[]", "character varying(10)[]"),
+            ("text", "public.citext"),
+            ("character(5)", "bpchar"),
+            ("numeric(50,2)", "numeric(60,2)"),
+            ("numeric(50,2)", "numeric"),
+            ("timestamp(3) without time zone", "timestamp without time zone"),
+            ("timestamp(3) without time zone", "timestamp(5) without time zone"),
+            ("timestamp without time zone", "timestamp(6) without time zone"),
+            ("timestamp(0) with time zone", "timestamp with time zone"),
+            ("timestamp(3) without time zone[]", "timestamp without time zone[]"),
+            ("interval day to second(3)", "interval"),
+            ("interval(2)", "interval(4)"),
+            ("bit(4)", "bit varying"),
+            ("bit varying(4)", "bit varying(5)"),
+            ("jsonb", "json"),
+            ("integer", "public.count"),
+            ("public.mood", "public.feeling"),
+            ("public.mood[]", "public.feeling[]"),
+            ("public.mood", "type 20001, dropped since"),
+            ("public.mood", "text"),
+            ("public.mood[]", "text[]"),
+            ("public.place(Point)", "other.place(Point)"),
+        ];
+        for (old, new) in pairs {
+            check(&[(1, "a", old)], &[(1, "a", new)], "same");
+        }
+    }
+
+    #[test]
+    fn types_do_not_change_where_values_would() {
         let refused = [
             ("numeric(12,4)", "numeric(10,2)"),
+            ("numeric(50,2)", "numeric(60,3)"),
             ("numeric(10,2)", "integer"),
             ("numeric(10,2)", "double precision"),
+            ("numeric(10,2)[]", "numeric[]"),
             ("text", "integer"),
             ("text", "jsonb"),
+            ("json", "jsonb"),
+            ("text[]", "character varying(4)[]"),
+            ("character(3)[]", "text[]"),
+            ("json[]", "jsonb[]"),
+            ("timestamp without time zone", "timestamp(3) without time zone"),
+            ("timestamp(3) without time zone[]", "timestamp(2) without time zone[]"),
+            ("timestamp without time zone", "timestamp with time zone"),
             ("timestamp with time zone", "text"),
+            ("timestamp with time zone[]", "text"),
+            ("interval", "interval day to second"),
+            ("interval(3)", "interval day to second(3)"),
+            ("interval[]", "interval day to second[]"),
+            ("interval(3)", "interval(2)"),
+            ("bit varying", "bit varying(5)"),
             ("inet", "text"),
             ("date", "timestamp with time zone"),
+            ("public.mood", "public.other"),
+            ("text", "public.mood"),
+            ("public.place(Point)", "public.place(Line)"),
         ];
         for (old, new) in refused {
             let why = format!("stop: column a: its values do not survive the way from {old} to {new} here");
             check(&[(1, "a", old)], &[(1, "a", new)], &why);
         }
+    }
+
+    #[test]
+    fn a_type_that_took_the_name_of_another_is_another() {
+        let (held, mut now) = (fresh(&table(&[(1, "a", "public.mood")])), table(&[(1, "a", "public.mood")]));
+        now.columns[0].type_id += 1;
+        assert!(reshape(&held, &now, false).is_err());
+    }
+
+    #[test]
+    fn a_retype_does_not_ask_what_the_column_held_when_it_was_added() {
+        let (held, mut now) = (fresh(&table(&[(1, "a", "integer")])), table(&[(1, "a", "bigint")]));
+        now.columns[0].fill = Fill::Unknown("the table was rewritten, and it has a default".into());
+        assert_eq!(reshape(&held, &now, false).unwrap().origins, [Origin::Cast(0)]);
+    }
+
+    #[test]
+    fn what_a_dropped_column_held_does_not_matter() {
+        let held = fresh(&table(&[(1, "a", "text"), (2, "b", "text")]));
+        let mut now = table(&[(1, "a", "integer"), (2, "b", "text"), (3, "c", "text")]);
+        (now.columns[0].fill, now.columns[2].fill) = (Fill::Gone, Fill::Gone);
+        assert_eq!(
+            reshape(&held, &now, false).unwrap().origins,
+            [Origin::Null, Origin::Keep(1), Origin::Null]
+        );
+    }
+
+    #[test]
+    fn a_widened_column_stays_so_where_its_text_does() {
+        let check = |old: &str, new: &str, expected: Option<bool>| {
+            let mut held = fresh(&table(&[(1, "a", old)]));
+            held[0].widen();
+            let reshaped = reshape(&held, &table(&[(1, "a", new)]), false).ok();
+            let widened = reshaped.map(|reshape| {
+                assert_eq!(
+                    (&reshape.plan, &reshape.origins[0]),
+                    (&Plan::Same, &Origin::Keep(0)),
+                    "{old} {new}"
+                );
+                reshape.columns[0].widened
+            });
+            assert_eq!(widened, expected, "{old} {new}");
+        };
+        check("numeric(10,2)", "numeric(12,2)", Some(true));
+        check("integer[]", "bigint[]", Some(true));
+        check("timestamp(3) with time zone", "timestamp with time zone", Some(true));
+        check("numeric(10,2)", "text", Some(false));
+        check("numeric(10,2)", "numeric(12,4)", None);
+        check("timestamp with time zone", "text", None);
     }
 
     #[test]

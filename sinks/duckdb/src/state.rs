@@ -30,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) columns: Vec<Held>,
     /// Names of the columns of the key in the target.
     pub(crate) key: Vec<String>,
+    /// Its first copy is not whole: rows are missing.
+    pub(crate) copying: bool,
     /// Why nothing is written to it any more.
     pub(crate) stopped: Option<String>,
     /// The shape that was compared last; none before its first change since the start.
@@ -51,6 +53,7 @@ impl Target {
             name: table.name.clone(),
             columns: Vec::new(),
             key: Vec::new(),
+            copying: false,
             stopped: None,
             shape: Some(Arc::clone(table)),
             kinds: Vec::new(),
@@ -197,9 +200,10 @@ pub(crate) fn load_targets(read: Read<'_>, own: &str) -> Result<Vec<Target>> {
 }
 
 fn load_target(row: &[Option<String>]) -> Result<Target> {
-    let stopped = match text(row, 7)? {
-        "following" => None,
-        "stopped" => Some(text(row, 8)?.to_owned()),
+    let (copying, stopped) = match text(row, 7)? {
+        "following" => (false, None),
+        "copying" => (true, None),
+        "stopped" => (false, Some(text(row, 8)?.to_owned())),
         state => return Err(unreadable(format!("a table has the state {state}"))),
     };
     let id = text(row, 0)?;
@@ -211,6 +215,7 @@ fn load_target(row: &[Option<String>]) -> Result<Target> {
         name: text(row, 4)?.to_owned(),
         columns: json(text(row, 5)?)?,
         key: json(text(row, 6)?)?,
+        copying,
         stopped,
         shape: None,
         kinds: Vec::new(),
@@ -222,6 +227,7 @@ fn load_target(row: &[Option<String>]) -> Result<Target> {
 pub(crate) fn save_target(connection: &Connection, own: &str, pipeline: &str, target: &Target) -> Result<()> {
     forget_target(connection, own, target.id)?;
     let (state, reason) = match &target.stopped {
+        None if target.copying => ("copying", "NULL".to_owned()),
         None => ("following", "NULL".to_owned()),
         Some(reason) => ("stopped", literal(reason)),
     };

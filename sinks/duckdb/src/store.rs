@@ -2,17 +2,19 @@
 //! anew under another shape. Rows are the matter of [`apply`](crate::apply), which calls this; what a new shape
 //! means, of [`shape`](crate::shape).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tailwater_core::error::Doing;
-use tailwater_core::{Error, Result, Table};
+use tailwater_core::{Batch, Change, Error, Result, Table};
 use tracing::{error, info, warn};
 
 use crate::database::Connection;
 use crate::rebuild;
+use crate::retype;
 use crate::shape::{self, Held, Origin, Plan, literal, quote, same_name};
 use crate::state::{self, Target};
+use crate::values::ColumnType;
 
 /// The open file and all it knows of its tables.
 #[derive(Debug)]
@@ -91,12 +93,53 @@ impl Store {
         }
     }
 
+    /// The batch begins the first copy, perhaps not for the first time. What an interrupted one left behind goes, even
+    /// where this one does not have the table: it was dropped or renamed in between, and no stream will tell of it.
+    pub(crate) fn clear_for_copy(&mut self, batch: &Batch) -> Result<()> {
+        if !batch.to.copying() || !batch.to.stream.is_empty() {
+            return Ok(());
+        }
+        let begins: HashSet<String> = batch
+            .events()
+            .filter_map(|event| {
+                if let Change::CopyStart { table } = event.change { Some(table.full_name()) } else { None }
+            })
+            .collect();
+        let copied = |name: &String| batch.to.copies.contains_key(name) && !begins.contains(name);
+        let left_behind: Vec<(u64, String)> = self
+            .targets
+            .values()
+            .map(|target| (target.id, target.source_full_name()))
+            .filter(|(_, name)| !copied(name))
+            .collect();
+        for (id, name) in left_behind {
+            info!(table = %name, "an interrupted copy left it behind: it is dropped");
+            self.drop_table(id).doing(|| format!("drop {name}"))?;
+        }
+        Ok(())
+    }
+
     /// Starts the copy of a table: whatever the target holds of it goes.
     pub(crate) fn copy_start(&mut self, table: &Arc<Table>) -> Result<()> {
         self.drop_table(table.id)?;
         match self.create(table, Older::Replaced).doing(|| format!("make {}", table.full_name()))? {
             Some(why) => self.stop(table, why),
-            None => Ok(()),
+            None => self.set_copying(table.id, true),
+        }
+    }
+
+    /// The copy of a table is whole.
+    pub(crate) fn copy_end(&mut self, id: u64) -> Result<()> {
+        self.set_copying(id, false)
+    }
+
+    fn set_copying(&mut self, id: u64, copying: bool) -> Result<()> {
+        match self.targets.get_mut(&id) {
+            Some(target) if target.copying != copying => {
+                target.copying = copying;
+                self.save(id)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -269,6 +312,9 @@ impl Store {
         if let Some(why) = self.refused_cast(target, &reshape.columns, &reshape.origins)? {
             return Ok(Some(why));
         }
+        if let Some(why) = self.doubtful_blanks(target, &reshape.columns)? {
+            return Ok(Some(why));
+        }
         let (touched, in_place) = (target.touched, same_name(&target.schema, &place.0));
         let changed =
             moved || held != reshape.columns || target.key != state::key_names(table, &reshape.columns);
@@ -320,6 +366,33 @@ impl Store {
             );
             if !state::text_rows(&self.connection, &sql)?.is_empty() {
                 return Ok(Some(format!("column {}: not all of its values are {kind}", column.name)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Names a column with a value of which nobody can tell whether it lost the blanks at its end.
+    fn doubtful_blanks(&self, target: &Target, columns: &[Held]) -> Result<Option<String>> {
+        for new in columns {
+            let Some(old) = target.columns.iter().find(|old| old.id == new.id) else { continue };
+            if !retype::may_trim(old, new) {
+                continue;
+            }
+            let column = quote(&old.name);
+            let blank = if let ColumnType::List(_) = &old.kind {
+                format!("len(list_filter({column}, lambda x: suffix(x, ' '))) > 0")
+            } else if old.widened {
+                format!("contains({column}, ' ')")
+            } else {
+                format!("suffix({column}, ' ')")
+            };
+            let sql = format!("SELECT 'row' FROM {} WHERE {blank} LIMIT 1", self.sql_name(target));
+            if !state::text_rows(&self.connection, &sql)?.is_empty() {
+                let (from, to) = (&old.source_type, &new.source_type);
+                return Ok(Some(format!(
+                    "column {}: the blanks at the end of its values may not survive the way from {from} to {to}",
+                    new.name
+                )));
             }
         }
         Ok(None)

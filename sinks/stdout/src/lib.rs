@@ -159,11 +159,22 @@ fn write_all(writer: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates the folder, proves that it can be written before the first line goes out, and keeps others away.
-fn lock(position_file: &Path) -> Result<File> {
+/// Whether some process writes lines and keeps this position.
+#[must_use]
+pub fn is_running(config: &Config) -> bool {
+    let file = File::open(lock_path(&config.position));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn lock_path(position_file: &Path) -> PathBuf {
     let mut name = position_file.file_name().unwrap_or_default().to_os_string();
     name.push(".lock");
-    let path = position_file.with_file_name(name);
+    position_file.with_file_name(name)
+}
+
+/// Creates the folder, proves that it can be written before the first line goes out, and keeps others away.
+fn lock(position_file: &Path) -> Result<File> {
+    let path = lock_path(position_file);
     let open = || {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;

@@ -267,6 +267,9 @@ impl Encoder {
                     out.extend_from_slice(b",\"fill_unknown\":");
                     write_string(out, why.as_bytes());
                 }
+                Fill::Gone => {
+                    out.extend_from_slice(b",\"fill_unknown\":\"the column has been dropped since\"")
+                }
             }
             out.extend_from_slice(b"},");
         }

@@ -67,6 +67,7 @@ fn table() -> Arc<Table> {
         name: name.into(),
         kind,
         source_type: source_type.into(),
+        type_id: 0,
         fill: Fill::Null,
     };
     let columns = vec![
@@ -255,10 +256,13 @@ fn a_full_disk_is_tried_again() {
 #[test]
 fn no_two_processes_share_a_position_file() {
     let setup = Setup::new();
+    assert!(!is_running(&setup.config()));
     let (mut first, _) = setup.open();
+    assert!(is_running(&setup.config()));
     let mut second = Stdout::with_writer(setup.config(), setup.pipe.clone());
     assert_eq!(second.open().unwrap_err().code(), "TW-OUT-003");
     first.close().unwrap();
+    assert!(!is_running(&setup.config()));
     assert_eq!(second.open().unwrap(), None);
 }
 

@@ -243,7 +243,7 @@ fn column(id: u32, name: &str, kind: &str) -> Column {
         "bigint" => (Type::Int8, "bigint"),
         _ => (Type::Text, "text"),
     };
-    Column { id, name: name.into(), kind, source_type: source_type.into(), fill: Fill::Null }
+    Column { id, name: name.into(), kind, source_type: source_type.into(), type_id: 0, fill: Fill::Null }
 }
 
 /// What most cases use.

@@ -1,6 +1,8 @@
 //! One test per trap.
 
-use tailwater_core::{ErrorKind, Sink};
+use std::sync::Arc;
+
+use tailwater_core::{CopyProgress, ErrorKind, Position, Sink};
 use tailwater_duckdb::DuckDb;
 
 use crate::support::Do::{Change, Copied, CopyEnd, CopyStart, Delete, Drop, Insert, Shape, Truncate, Update};
@@ -31,6 +33,51 @@ fn interrupted_copy_starts_afresh() {
     target.write(&[CopyStart(&again), Copied(&again, &["1"]), CopyEnd(&again)]).unwrap();
     target.check("public.t", &["1"]);
     assert_eq!(target.rows("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'public'"), ["t"]);
+}
+
+#[test]
+fn what_an_interrupted_copy_left_behind_goes_with_the_next() {
+    let mut target = Target::new();
+    let copying = |tables: &[&str]| {
+        let copies = tables.iter().map(|&table| (table.to_owned(), CopyProgress::default())).collect();
+        Position { source: "test".into(), copies, ..Position::default() }
+    };
+    let state = "SELECT source_name, id::TEXT, state FROM t.tailwater.tables";
+    let names = "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'public'";
+    let [a, b, c, e] = [(1, "a"), (2, "b"), (3, "c"), (5, "e")]
+        .map(|(id, name)| table(id, &format!("public.{name}"), "1 id int4", 1));
+    let d = table(4, "public.d", "1 id int4", 1);
+    let d = Arc::new(tailwater_core::Table { columns: Vec::new(), key: Vec::new(), ..(*d).clone() });
+    let all = copying(&["public.a", "public.b", "public.c", "public.d", "public.e"]);
+    target.write_to(copying(&["public.a"]), &[]).unwrap();
+    let starts = [&a, &b, &c, &d, &e].map(CopyStart);
+    target.write_to(all.clone(), &starts).unwrap();
+    target.write_to(all.clone(), &[Copied(&a, &["1"]), Copied(&b, &["1"])]).unwrap();
+    target.write_to(all, &[Copied(&b, &["2"]), CopyEnd(&b)]).unwrap();
+    assert_eq!(
+        target.rows(state),
+        ["a|1|copying", "b|2|following", "c|3|copying", "d|4|stopped", "e|5|copying"]
+    );
+    target.reopen();
+    assert_eq!(target.rows(state)[0], "a|1|copying");
+    target.reader().execute("CREATE TABLE public.mine (x INTEGER)").unwrap();
+    // `a` was dropped, `b` renamed, `c` and `d` made anew, `e` renamed to what only its case tells from it.
+    let [b2, c2, d2, e2] = [(2, "a"), (6, "c"), (7, "d"), (5, "E")]
+        .map(|(id, name)| table(id, &format!("public.{name}"), "1 id int4", 1));
+    let now = copying(&["public.a", "public.c", "public.d", "public.E"]);
+    target.write_to(now.clone(), &[&b2, &c2, &d2, &e2].map(CopyStart)).unwrap();
+    assert_eq!(target.rows(state), ["E|5|copying", "a|2|copying", "c|6|copying", "d|7|copying"]);
+    target
+        .write_to(now, &[Copied(&b2, &["7"]), CopyEnd(&b2), CopyEnd(&c2), CopyEnd(&d2), CopyEnd(&e2)])
+        .unwrap();
+    target.write(&[]).unwrap();
+    assert_eq!(target.rows(state), ["E|5|following", "a|2|following", "c|6|following", "d|7|following"]);
+    assert_eq!(target.rows(names), ["E", "a", "c", "d", "mine"]);
+    target.check("public.a", &["7"]);
+    // Once it streams, the copy of one table is no matter of the others.
+    let one = Position { stream: "9".into(), ..copying(&["public.c"]) };
+    target.write_to(one, &[CopyStart(&c2), CopyEnd(&c2)]).unwrap();
+    target.check("public.a", &["7"]);
 }
 
 #[test]
@@ -196,6 +243,42 @@ fn what_cannot_be_kept_stops_its_table_only() {
     let filled = table(3, "public.e", "1 id int4, 2 at timestamptz=?", 1);
     target.write(&[Shape(&empty), Shape(&filled), Insert(&filled, &["1", "NULL"])]).unwrap();
     target.check("public.e", &["1|NULL"]);
+}
+
+#[test]
+fn a_column_that_came_and_went_leaves_the_rows() {
+    let mut target = Target::new();
+    let before = table(1, "public.t", "1 id int4, 2 note text", 1);
+    let between = table(1, "public.t", "1 id int4, 2 note text, 3 x int4=gone", 1);
+    target.write(&[Insert(&before, &["1", "a"]), Insert(&before, &["2", "b"])]).unwrap();
+    let (insert, update) = (Insert(&between, &["3", "c", "5"]), Update(&between, &["1", "A", "6"]));
+    target.write(&[Shape(&between), insert, update]).unwrap();
+    target.check("public.t", &["1|A|6", "2|b|NULL", "3|c|5"]);
+    target.write(&[Shape(&before), Delete(&before, &["2", "~"])]).unwrap();
+    target.check("public.t", &["1|A", "3|c"]);
+}
+
+#[test]
+fn characters_change_as_in_postgres() {
+    let mut target = Target::new();
+    let shapes = ["char(3)", "char(5)", "char(4)", "varchar(9)", "varchar(2)", "char(3)", "text"];
+    let shapes = shapes.map(|kind| table(1, "public.t", &format!("1 id int4, 2 v {kind}"), 1));
+    // Postgres counts code points: an accent of its own is one.
+    let held = ["e\u{301} ", "e\u{301}   ", "e\u{301}  ", "e\u{301}", "e\u{301}", "e\u{301} ", "e\u{301}"];
+    target.write(&[Insert(&shapes[0], &["1", held[0]]), Insert(&shapes[0], &["2", "NULL"])]).unwrap();
+    for (shape, held) in shapes.iter().zip(held) {
+        target.write(&[Shape(shape)]).unwrap();
+        target.check("public.t", &[&format!("1|{held}"), "2|NULL"]);
+    }
+    let v = [("int4", "12"), ("varchar(5)", "12"), ("char(4)", "12  "), ("varchar(3)", "12")];
+    for (kind, held) in v {
+        let shape = table(2, "public.u", &format!("1 id int4, 2 v {kind}"), 1);
+        target.write(&[Shape(&shape)]).unwrap();
+        if kind == "int4" {
+            target.write(&[Insert(&shape, &["1", "12"])]).unwrap();
+        }
+        target.check("public.u", &[&format!("1|{held}")]);
+    }
 }
 
 #[test]

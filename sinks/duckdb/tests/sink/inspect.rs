@@ -55,6 +55,7 @@ fn finds_every_column_and_name_that_a_person_should_know_of() {
         name: "mood".into(),
         kind: Type::Other,
         source_type: "public.mood".into(),
+        type_id: 0,
         fill: Fill::Null,
     });
     let tables =

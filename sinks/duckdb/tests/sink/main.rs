@@ -9,6 +9,7 @@
 )]
 
 mod cases;
+mod disk;
 mod inspect;
 mod model;
 mod support;

@@ -203,6 +203,7 @@ impl Model {
             name: self.name("c"),
             kind: kind.clone(),
             source_type,
+            type_id: 0,
             fill: Fill::Null,
         }
     }

@@ -21,15 +21,22 @@ pub(crate) fn table(id: u64, full_name: &str, columns: &str, keys: usize) -> Arc
     })
 }
 
-/// `3 note text`, and behind it perhaps `=value` for what older rows hold, or `=?` where that is not known.
+/// `3 note text`, and behind it perhaps `=value` for what older rows hold, `=?` where that is not known, or `=gone`.
 fn column(text: &str) -> Column {
     let (text, fill) = match text.split_once('=') {
         Some((text, "?")) => (text, Fill::Unknown("a volatile default".into())),
+        Some((text, "gone")) => (text, Fill::Gone),
         Some((text, value)) => (text, Fill::Constant(value.into())),
         None => (text, Fill::Null),
     };
     let words: Vec<&str> = text.splitn(3, ' ').collect();
+    let text = match words[2].split('(').next() {
+        Some("varchar") => format!("character varying{}", &words[2]["varchar".len()..]),
+        Some("char") => format!("character{}", &words[2]["char".len()..]),
+        Some(_) | None => String::new(),
+    };
     let (kind, source_type) = match words[2] {
+        _ if !text.is_empty() => (Type::Text, text.as_str()),
         "int4" => (Type::Int4, "integer"),
         "int8" => (Type::Int8, "bigint"),
         "bool" => (Type::Bool, "boolean"),
@@ -48,6 +55,7 @@ fn column(text: &str) -> Column {
         name: words[1].into(),
         kind,
         source_type: source_type.into(),
+        type_id: 0,
         fill,
     }
 }
