@@ -13,8 +13,9 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Indexes into `columns` of the key that identifies a row; empty where nothing does.
     pub key: Vec<usize>,
-    /// Whether the stream carries every row since the table was created. Where it does not, a table that was never
-    /// copied is not whole, and a sink that first hears of it in the stream must not pretend that it is.
+    /// Whether it is proven that the stream carries every row since the table was created. Where it is not, a table
+    /// that was never copied may lack rows, and a sink that first hears of it in the stream must not pretend that it is
+    /// whole.
     pub streamed_from_birth: bool,
 }
 

@@ -21,6 +21,7 @@ pub mod proxy;
 pub mod random;
 pub mod servers;
 pub mod wait;
+pub mod warnings;
 pub mod workload;
 
 pub use child::{Process, Program};

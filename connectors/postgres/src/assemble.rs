@@ -1,12 +1,18 @@
 //! Pure: pgoutput messages in, events of a [`Batch`] out. Knows transactions, shapes and replica identities; no I/O.
+//!
+//! A relation is a table of its own where rows come under it. A partition that is published as part of its root is
+//! described too, right after the root and before its row, which then comes under the root. So the sink is told of a
+//! shape only with its first row, and what precedes a row tells from which partition it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tailwater_core::{Batch, Error, Result, Table, Value};
+use tailwater_core::{Batch, Error, Result, Table};
 
 use crate::lsn::Lsn;
-use crate::pgoutput::{Message, Old, Relations, Tuple, TupleValue};
+use crate::parts::Parts;
+use crate::pgoutput::{Message, Old, Relations, Tuple};
+use crate::rows::{full_row, identified, old_row};
 
 /// A relation the stream has described.
 #[derive(Debug, Clone)]
@@ -15,8 +21,24 @@ pub struct Relation {
     pub table: Arc<Table>,
     /// Per column: part of the replica identity.
     pub identity: Vec<bool>,
+    /// Old rows are sent whole.
+    pub full: bool,
     /// Whether the pipeline wants it; a publication may hold more.
     pub wanted: bool,
+}
+
+/// A relation, and what has been seen of it.
+#[derive(Debug)]
+struct Known {
+    relation: Relation,
+    /// Rows have come under it, or the catalogue says that it is published: it is no part of another one.
+    stands_alone: bool,
+    /// The sink has been told of this shape.
+    told: bool,
+    /// What its partitions send of old rows.
+    parts: Parts,
+    /// It was known when the catalogue was last compared.
+    settled: bool,
 }
 
 /// The transaction being assembled.
@@ -47,10 +69,14 @@ pub enum Step {
 /// See the module's description.
 #[derive(Debug, Default)]
 pub struct Assembler {
-    relations: Vec<Relation>,
+    relations: Vec<Known>,
     by_oid: HashMap<u32, usize>,
     /// The relation of the event before: most events are of the same one.
     last: Option<(u32, usize)>,
+    /// The last two relations described since the event before.
+    described: (Option<u32>, Option<u32>),
+    /// Relations of which rows were not passed on, and whether the sink holds a table of them.
+    passed_over: HashMap<u32, bool>,
     open: Option<Open>,
     /// End of the last whole transaction, or later when the server said that nothing was committed since.
     covered: Lsn,
@@ -96,7 +122,7 @@ impl Assembler {
     /// The shape in force for a relation.
     #[must_use]
     pub fn shape(&self, oid: u32) -> Option<&Arc<Table>> {
-        self.by_oid.get(&oid).and_then(|&index| self.relations.get(index)).map(|relation| &relation.table)
+        self.known(oid).map(|known| &known.relation.table)
     }
 
     /// As [`Assembler::shape`], by the id of the table.
@@ -105,11 +131,27 @@ impl Assembler {
         u32::try_from(table_id).ok().and_then(|oid| self.shape(oid))
     }
 
-    /// The shapes in force of all wanted relations.
+    /// The shape in force for a relation that is a wanted table.
+    #[must_use]
+    pub fn followed(&self, oid: u32) -> Option<&Arc<Table>> {
+        self.known(oid).filter(|known| known.is_followed()).map(|known| &known.relation.table)
+    }
+
+    /// The shapes in force of all wanted tables.
     #[must_use]
     pub fn shapes(&self) -> Vec<Arc<Table>> {
-        let known = self.by_oid.values().filter_map(|&index| self.relations.get(index));
-        known.filter(|relation| relation.wanted).map(|relation| Arc::clone(&relation.table)).collect()
+        let followed = self.relations.iter().filter(|known| known.is_followed());
+        followed.map(|known| Arc::clone(&known.relation.table)).collect()
+    }
+
+    /// Whether rows of a relation have gone by that were not passed on as its own.
+    #[must_use]
+    pub fn has_passed_over(&self, oid: u32) -> bool {
+        self.passed_over.contains_key(&oid) || self.known(oid).is_some_and(|known| !known.stands_alone)
+    }
+
+    fn known(&self, oid: u32) -> Option<&Known> {
+        self.by_oid.get(&oid).and_then(|&index| self.relations.get(index))
     }
 
     /// Whether the newest transaction was committed before `time_us` (since 1970).
@@ -131,7 +173,8 @@ impl Assembler {
     pub fn reshape(&mut self, table: &Arc<Table>, batch: &mut Batch) -> Result<()> {
         let identity = (0..table.columns.len()).map(|index| table.key.contains(&index)).collect();
         let oid = u32::try_from(table.id).unwrap_or_default();
-        self.define(oid, Relation { table: Arc::clone(table), identity, wanted: true }, batch)
+        self.define(oid, Relation { table: Arc::clone(table), identity, full: false, wanted: true });
+        self.announce(oid, batch)
     }
 
     /// The table is dropped: nothing more can come of it.
@@ -141,36 +184,101 @@ impl Assembler {
     pub fn forget(&mut self, table: &Arc<Table>, batch: &mut Batch) -> Result<()> {
         self.name_transaction(batch)?;
         batch.drop_table(table);
-        self.leave(table);
+        if let Ok(oid) = u32::try_from(table.id) {
+            self.free(oid);
+            self.passed_over.remove(&oid);
+        }
         Ok(())
     }
 
-    /// The table is no longer ours to follow; should it be described again, it is like new.
+    /// The table is no longer ours to follow; should it be described again, rows of it may be missing.
     pub fn leave(&mut self, table: &Table) {
-        self.last = None;
         if let Ok(oid) = u32::try_from(table.id) {
-            self.by_oid.remove(&oid);
+            self.free(oid);
+            self.passed_over.insert(oid, true);
         }
     }
 
-    /// Sets the shape of a relation from here on, and tells the sink.
+    /// Frees what is known of relations that are gone. `existing` is what there was at some time after the call before;
+    /// wanted tables are left for [`Assembler::forget`].
+    pub fn sweep(&mut self, existing: &BTreeSet<u32>) {
+        let gone: Vec<u32> = self
+            .by_oid
+            .iter()
+            .filter(|&(oid, &index)| {
+                let known = self.relations.get(index);
+                !existing.contains(oid) && known.is_some_and(|known| known.settled && !known.is_followed())
+            })
+            .map(|(&oid, _)| oid)
+            .collect();
+        gone.into_iter().for_each(|oid| self.free(oid));
+        self.relations.iter_mut().for_each(|known| known.settled = true);
+        let by_oid = &self.by_oid;
+        self.passed_over.retain(|oid, _| existing.contains(oid) || by_oid.contains_key(oid));
+    }
+
+    fn free(&mut self, oid: u32) {
+        self.last = None;
+        let Some(index) = self.by_oid.remove(&oid) else { return };
+        self.relations.swap_remove(index);
+        let moved = self.relations.get(index).and_then(|known| u32::try_from(known.relation.table.id).ok());
+        if let Some(moved) = moved {
+            self.by_oid.insert(moved, index);
+        }
+    }
+
+    /// A relation was described: this is what it is from here on. The sink is told with its next row.
+    pub fn describe(&mut self, oid: u32, relation: Relation) {
+        self.described = (self.described.1, Some(oid));
+        self.define(oid, relation);
+    }
+
+    fn define(&mut self, oid: u32, relation: Relation) {
+        self.last = None;
+        let wanted = relation.wanted;
+        let fresh =
+            Known { relation, stands_alone: false, told: false, parts: Parts::default(), settled: false };
+        let (mut missed, mut held) = (!wanted, false);
+        match self.by_oid.get(&oid).and_then(|&index| self.relations.get_mut(index)) {
+            Some(known) => {
+                // Described before, and no row came: then it came as part of another relation.
+                missed |= !known.stands_alone;
+                held = !wanted && known.is_followed();
+                let parts = std::mem::take(&mut known.parts);
+                *known = Known { stands_alone: known.stands_alone, parts, ..fresh };
+            }
+            None => {
+                self.by_oid.insert(oid, self.relations.len());
+                self.relations.push(fresh);
+            }
+        }
+        if missed {
+            *self.passed_over.entry(oid).or_default() |= held;
+        }
+    }
+
+    /// Tells the sink the shape of a relation, where it is wanted and the sink does not know it yet.
     ///
     /// # Errors
     /// `Data` where the batch's arena is full.
-    pub fn define(&mut self, oid: u32, relation: Relation, batch: &mut Batch) -> Result<()> {
-        if relation.wanted {
+    pub fn announce(&mut self, oid: u32, batch: &mut Batch) -> Result<()> {
+        let Some(&index) = self.by_oid.get(&oid) else { return Ok(()) };
+        if self.relations.get(index).is_some_and(|known| !known.told && known.relation.wanted) {
             self.name_transaction(batch)?;
-            batch.shape(&relation.table);
-        }
-        self.last = None;
-        match self.by_oid.get(&oid).and_then(|&index| self.relations.get_mut(index)) {
-            Some(known) => *known = relation,
-            None => {
-                self.by_oid.insert(oid, self.relations.len());
-                self.relations.push(relation);
-            }
+            self.tell(oid, index, batch);
         }
         Ok(())
+    }
+
+    /// As [`Assembler::announce`], in the transaction that the batch has been told of.
+    fn tell(&mut self, oid: u32, index: usize, batch: &mut Batch) {
+        let Some(known) = self.relations.get_mut(index) else { return };
+        (known.told, known.stands_alone) = (true, true);
+        // What the sink holds of a table that was away for a while lacks rows: it must not go on from there.
+        if self.passed_over.remove(&oid) == Some(true) {
+            batch.drop_table(&known.relation.table);
+        }
+        batch.shape(&known.relation.table);
     }
 
     /// Applies one message.
@@ -228,7 +336,7 @@ impl Assembler {
     }
 
     /// The relation of the next counted event, or `None` where the event is not to be emitted.
-    fn begin_event(&mut self, oid: u32, batch: &mut Batch) -> Result<Option<&Relation>> {
+    fn begin_event(&mut self, oid: u32, batch: &mut Batch) -> Result<Option<&Known>> {
         let index = match self.last {
             Some((last, index)) if last == oid => index,
             Some(_) | None => {
@@ -239,11 +347,33 @@ impl Assembler {
                 index
             }
         };
-        let wanted = self.relations.get(index).is_some_and(|relation| relation.wanted);
+        let (wanted, told) = match self.relations.get_mut(index) {
+            Some(known) => {
+                known.stands_alone = true;
+                (known.relation.wanted, known.told)
+            }
+            None => (false, false),
+        };
         if !wanted || !self.count_event(batch)? {
             return Ok(None);
         }
+        if !told {
+            self.tell(oid, index, batch);
+        }
         Ok(self.relations.get(index))
+    }
+
+    /// As [`Assembler::begin_event`], for an event of one row: from which partition it is, the descriptions before say.
+    fn begin_row(&mut self, oid: u32, batch: &mut Batch) -> Result<Option<&Known>> {
+        if let (Some(root), Some(leaf)) = std::mem::take(&mut self.described)
+            && root == oid
+            && leaf != oid
+            && let Some(leaf) = self.known(leaf).map(|leaf| leaf.relation.clone())
+            && let Some(root) = self.by_oid.get(&oid).and_then(|&index| self.relations.get_mut(index))
+        {
+            root.parts.meet(&root.relation, &leaf);
+        }
+        self.begin_event(oid, batch)
     }
 
     /// Counts an event of the open transaction; whether it is to be emitted.
@@ -270,19 +400,20 @@ impl Assembler {
     }
 
     fn insert(&mut self, oid: u32, new: Tuple<'_>, batch: &mut Batch) -> Result<()> {
-        if let Some(relation) = self.begin_event(oid, batch)? {
-            let row = batch.add_row(full_row(relation, new, None)?)?;
-            batch.insert(&relation.table, row);
+        if let Some(known) = self.begin_row(oid, batch)? {
+            let row = batch.add_row(full_row(&known.relation, &known.parts, new, None)?)?;
+            batch.insert(&known.relation.table, row);
         }
         Ok(())
     }
 
     fn update(&mut self, oid: u32, old: Option<Old<'_>>, new: Tuple<'_>, batch: &mut Batch) -> Result<()> {
-        let Some(relation) = self.begin_event(oid, batch)? else { return Ok(()) };
+        let Some(known) = self.begin_row(oid, batch)? else { return Ok(()) };
+        known.parts.refuse_unlike(&known.relation)?;
         let old_row = match old {
-            Some(old) => Some(batch.add_row(old_row(relation, old)?)?),
+            Some(old) => Some(batch.add_row(old_row(&known.relation, &known.parts, old)?)?),
             None => {
-                identified(relation, new)?;
+                identified(&known.relation, &known.parts, new)?;
                 None
             }
         };
@@ -290,23 +421,25 @@ impl Assembler {
             Some(Old::Full(old)) => Some(old),
             Some(Old::Key(_)) | None => None,
         };
-        let row = batch.add_row(full_row(relation, new, whole)?)?;
-        batch.update(&relation.table, old_row, row);
+        let row = batch.add_row(full_row(&known.relation, &known.parts, new, whole)?)?;
+        batch.update(&known.relation.table, old_row, row);
         Ok(())
     }
 
     fn delete(&mut self, oid: u32, old: Old<'_>, batch: &mut Batch) -> Result<()> {
-        if let Some(relation) = self.begin_event(oid, batch)? {
-            let row = batch.add_row(old_row(relation, old)?)?;
-            batch.delete(&relation.table, row);
+        if let Some(known) = self.begin_row(oid, batch)? {
+            known.parts.refuse_unlike(&known.relation)?;
+            let row = batch.add_row(old_row(&known.relation, &known.parts, old)?)?;
+            batch.delete(&known.relation.table, row);
         }
         Ok(())
     }
 
     fn truncate(&mut self, relations: Relations<'_>, batch: &mut Batch) -> Result<()> {
+        self.described = (None, None);
         for oid in relations.oids() {
-            if let Some(relation) = self.begin_event(oid, batch)? {
-                batch.truncate(&relation.table);
+            if let Some(known) = self.begin_event(oid, batch)? {
+                batch.truncate(&known.relation.table);
             }
         }
         Ok(())
@@ -337,59 +470,10 @@ fn name(open: &mut Open, first_ordinal: u64, batch: &mut Batch) -> Result<()> {
     )
 }
 
-/// The values of a new row. What was not sent is taken from the whole old row where there is one.
-fn full_row<'a>(
-    relation: &Relation,
-    new: Tuple<'a>,
-    whole_old: Option<Tuple<'a>>,
-) -> Result<impl Iterator<Item = Value<'a>>> {
-    width(relation, new)?;
-    let mut old = whole_old.map(|old| old.values());
-    Ok(new.values().map(move |value| {
-        let before = old.as_mut().and_then(Iterator::next);
-        match value {
-            TupleValue::Unchanged => before.map_or(Value::Unsent, plain),
-            TupleValue::Null | TupleValue::Text(_) | TupleValue::Binary(_) => plain(value),
-        }
-    }))
-}
-
-/// The values of an old row. In a key tuple, NULL outside the key means "not sent".
-fn old_row<'a>(relation: &'a Relation, old: Old<'a>) -> Result<impl Iterator<Item = Value<'a>>> {
-    let (tuple, key_only) = match old {
-        Old::Key(tuple) => (tuple, true),
-        Old::Full(tuple) => (tuple, false),
-    };
-    width(relation, tuple)?;
-    let values = tuple.values().zip(&relation.identity);
-    Ok(values.map(move |(value, &in_key)| if key_only && !in_key { Value::Unsent } else { plain(value) }))
-}
-
-fn plain(value: TupleValue<'_>) -> Value<'_> {
-    match value {
-        TupleValue::Null => Value::Null,
-        TupleValue::Unchanged => Value::Unsent,
-        // `START_REPLICATION` never asks for binary, and the server sends none unasked.
-        TupleValue::Text(text) | TupleValue::Binary(text) => Value::Text(text),
+impl Known {
+    fn is_followed(&self) -> bool {
+        self.relation.wanted && self.stands_alone
     }
-}
-
-fn width(relation: &Relation, tuple: Tuple<'_>) -> Result<()> {
-    if tuple.len() == relation.table.columns.len() {
-        return Ok(());
-    }
-    Err(Error::data("TW-PG-042", format!("a row of {} does not have its shape", relation.table.full_name())))
-}
-
-/// An update without an old row is found by the key in the new one, which must then be there.
-fn identified(relation: &Relation, new: Tuple<'_>) -> Result<()> {
-    let unsent = |(value, &in_key): (TupleValue<'_>, &bool)| in_key && value == TupleValue::Unchanged;
-    if !new.values().zip(&relation.identity).any(unsent) {
-        return Ok(());
-    }
-    let name = relation.table.full_name();
-    Err(Error::data("TW-PG-043", format!("an update of {name} does not carry its key: the key is TOASTed"))
-        .remedy(format!("ALTER TABLE {name} REPLICA IDENTITY FULL, then copy afresh")))
 }
 
 fn out_of_place(what: &str) -> Error {
@@ -400,10 +484,16 @@ fn out_of_place(what: &str) -> Error {
 mod tests {
     #![allow(clippy::wildcard_enum_match_arm, reason = "a rendering for tests")]
 
-    use tailwater_core::{Change, Column, Fill, Position, Type};
+    use tailwater_core::{Change, Column, Fill, Position, Type, Value};
 
     use super::*;
     use crate::pgoutput::decode;
+
+    fn relation(oid: u32, identity: &[bool], wanted: bool) -> Relation {
+        let mut table = table("t");
+        Arc::make_mut(&mut table).id = u64::from(oid);
+        Relation { table, identity: identity.to_vec(), full: identity == [true, true], wanted }
+    }
 
     fn table(name: &str) -> Arc<Table> {
         let column = |id, name: &str| Column {
@@ -460,8 +550,8 @@ mod tests {
 
     fn assembler(start: u64, skip: u64, identity: [bool; 2]) -> (Assembler, Batch) {
         let (mut assembler, mut batch) = (Assembler::new(Lsn(start), skip), Batch::default());
-        let relation = Relation { table: table("t"), identity: identity.to_vec(), wanted: true };
-        assembler.define(9, relation, &mut batch).unwrap();
+        assembler.describe(9, relation(9, &identity, true));
+        assembler.announce(9, &mut batch).unwrap();
         batch.reset(&Position::default(), 1 << 20);
         (assembler, batch)
     }
@@ -481,6 +571,9 @@ mod tests {
                 Change::Update { old: None, new, .. } => format!("update {}", row(new)),
                 Change::Update { old: Some(old), new, .. } => format!("update {} -> {}", row(old), row(new)),
                 Change::Delete { old, .. } => format!("delete {}", row(old)),
+                Change::Shape { table } => format!("shape {}", table.id),
+                Change::Drop { table } => format!("drop {}", table.id),
+                Change::Truncate { table } => format!("truncate {}", table.id),
                 other => format!("{other:?}"),
             };
             format!("{}#{} {what}", event.transaction.id, event.ordinal)
@@ -515,6 +608,107 @@ mod tests {
             ]
         );
         assert_eq!((assembler.covered(), assembler.event()), (Lsn(8), 0));
+    }
+
+    fn apply(assembler: &mut Assembler, batch: &mut Batch, messages: &[Vec<u8>]) -> Result<()> {
+        messages
+            .iter()
+            .try_for_each(|message| assembler.apply(&decode(message, false).unwrap(), batch).map(drop))
+    }
+
+    #[test]
+    fn a_partition_that_is_described_beside_its_root_becomes_a_table_of_its_own() {
+        let (mut assembler, mut batch) = assembler(1, 0, [true, false]);
+        apply(&mut assembler, &mut batch, &[begin(5)]).unwrap();
+        assembler.describe(9, relation(9, &[true, false], true));
+        assembler.describe(8, relation(8, &[true, false], true));
+        apply(&mut assembler, &mut batch, &[row_message(b'I', &[(b'N', &["1", "a"])]), commit(5, 6)])
+            .unwrap();
+        assert_eq!(render(&batch), ["0/5#0 shape 9", "0/5#0 insert 1,a"]);
+        assert_eq!(assembler.shapes().len(), 1);
+        // Detached, it is one, but the sink has none of its rows.
+        assert!(assembler.has_passed_over(8));
+    }
+
+    #[test]
+    fn nulls_of_a_partition_that_sends_keys_only_are_taken_for_values() {
+        let (mut assembler, mut batch) = assembler(1, 0, [true, true]);
+        let messages = || {
+            [
+                begin(5),
+                row_message(b'U', &[(b'O', &["1", "NULL"]), (b'N', &["1", "SAME"])]),
+                row_message(b'D', &[(b'O', &["1", "NULL"])]),
+                commit(5, 6),
+            ]
+        };
+        apply(&mut assembler, &mut batch, &messages()).unwrap();
+        assert_eq!(render(&batch), ["0/5#0 update 1,∅ -> 1,∅", "0/5#1 delete 1,∅"]);
+        batch.reset(&Position::default(), 1 << 20);
+        assembler.describe(9, relation(9, &[true, true], true));
+        assembler.describe(8, relation(8, &[true, false], true));
+        apply(&mut assembler, &mut batch, &messages()).unwrap();
+        assert_eq!(render(&batch), ["0/5#0 shape 9", "0/5#0 update 1,? -> 1,?", "0/5#1 delete 1,?"]);
+        // No old row, because its key stays the same; the value outside of the key may be missing then.
+        batch.reset(&Position::default(), 1 << 20);
+        let update = row_message(b'U', &[(b'N', &["1", "SAME"])]);
+        apply(&mut assembler, &mut batch, &[begin(7), update]).unwrap();
+        assert_eq!(render(&batch), ["0/7#0 update 1,?"]);
+    }
+
+    #[test]
+    fn a_partition_with_another_identity_changes_the_wrong_row() {
+        for root in [[true, false], [true, true]] {
+            let (mut assembler, mut batch) = assembler(1, 0, root);
+            assembler.describe(9, relation(9, &root, true));
+            assembler.describe(8, relation(8, &[false, true], true));
+            let insert = row_message(b'I', &[(b'N', &["1", "a"])]);
+            apply(&mut assembler, &mut batch, &[begin(5), insert]).unwrap();
+            for change in
+                [row_message(b'U', &[(b'N', &["2", "a"])]), row_message(b'D', &[(b'K', &["NULL", "a"])])]
+            {
+                assert_eq!(apply(&mut assembler, &mut batch, &[change]).unwrap_err().code(), "TW-PG-049");
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_that_was_away_goes_on_as_if_nothing_were_missing() {
+        let (mut assembler, mut batch) = assembler(1, 0, [true, false]);
+        let insert = |id| row_message(b'I', &[(b'N', &[id, "x"])]);
+        apply(&mut assembler, &mut batch, &[begin(5), insert("1")]).unwrap();
+        assembler.describe(9, relation(9, &[true, false], false));
+        apply(&mut assembler, &mut batch, &[insert("2"), commit(5, 6), begin(7)]).unwrap();
+        assert!(assembler.has_passed_over(9) && assembler.shapes().is_empty());
+        assembler.describe(9, relation(9, &[true, false], true));
+        apply(&mut assembler, &mut batch, &[insert("3")]).unwrap();
+        assert_eq!(render(&batch), ["0/5#0 insert 1,x", "0/7#0 drop 9", "0/7#0 shape 9", "0/7#0 insert 3,x"]);
+    }
+
+    #[test]
+    fn tables_that_are_gone_are_kept_for_ever() {
+        let (mut assembler, mut batch) = assembler(1, 0, [true, false]);
+        let nothing = BTreeSet::new();
+        for oid in 100..200 {
+            // One that is followed and dropped, one that is not wanted, one that is part of another.
+            assembler.describe(oid, relation(oid, &[true, false], true));
+            assembler.announce(oid, &mut batch).unwrap();
+            assembler.describe(oid + 1000, relation(oid + 1000, &[true, false], false));
+            assembler.describe(oid + 2000, relation(oid + 2000, &[true, false], true));
+            assembler.describe(oid + 2000, relation(oid + 2000, &[true, false], true));
+            assembler.sweep(&nothing);
+            let table = Arc::clone(assembler.shape(oid).unwrap());
+            if oid % 2 == 0 {
+                assembler.leave(&table);
+            } else {
+                assembler.forget(&table, &mut batch).unwrap();
+            }
+            // What was described only since the last time may be newer than what is compared with.
+            assert!(assembler.shape(oid + 1000).is_some() && assembler.shape(oid + 2000).is_some());
+        }
+        assembler.sweep(&nothing);
+        assert_eq!((assembler.relations.len(), assembler.by_oid.len()), (1, 1));
+        assert_eq!(assembler.passed_over.len(), 0);
+        apply(&mut assembler, &mut batch, &[begin(5), row_message(b'I', &[(b'N', &["1", "x"])])]).unwrap();
     }
 
     #[test]

@@ -72,6 +72,10 @@ pub struct TableRow {
     pub identity_index: Vec<u32>,
     /// Its file, or one of its partitions', is not the first: it was rewritten or truncated once.
     pub rewritten: bool,
+    /// Where its rows lie: itself, or the leaves of its partitions.
+    pub heaps: Vec<u32>,
+    /// The publications that hold every table now: oid and row version, which any change of it makes another one.
+    pub all_tables: Vec<String>,
     /// Some publication lists the columns it publishes of it.
     pub listed: bool,
     /// Every column there is or was, by attnum from 1.
@@ -183,6 +187,9 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
         return Ok(row);
     }
     let types = Arc::new(read_types(connection, types).await?);
+    let all_tables =
+        connection.query(&format!("SELECT {ALL_TABLES}")).await.doing(|| "read the publications")?;
+    let all_tables = all_tables.iter().flat_map(|row| names(row.first().and_then(Option::as_deref)));
     Ok(TableRow {
         oid,
         schema: String::new(),
@@ -192,6 +199,8 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
         primary_key: Vec::new(),
         identity_index: Vec::new(),
         rewritten: false,
+        heaps: Vec::new(),
+        all_tables: all_tables.collect(),
         listed: false,
         columns: Vec::new(),
         types,
@@ -228,7 +237,9 @@ pub async fn tables(
             rewritten: row.flag(5)?,
             primary_key: row.numbers(6)?,
             identity_index: row.numbers(7)?,
-            listed: row.flag(8)?,
+            heaps: row.numbers(8)?,
+            all_tables: names(row.optional(9)).collect(),
+            listed: row.flag(10)?,
             columns: columns.remove(&oid).unwrap_or_default(),
             types: Arc::clone(&types),
         })
@@ -308,6 +319,10 @@ async fn read_types(connection: &mut Connection, wanted: &BTreeSet<(u32, i32)>) 
     Ok(types)
 }
 
+fn names(field: Option<&str>) -> impl Iterator<Item = String> {
+    field.into_iter().flat_map(|field| field.split(',')).map(str::to_owned)
+}
+
 fn list(oids: &[u32]) -> String {
     oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
 }
@@ -334,14 +349,18 @@ fn published_sql(publication: &str, server_version: u32) -> String {
 }
 
 /// A table and the leaves below it. Not with `pg_partition_tree`, which waits for whoever alters one of them.
-const HEAPS_OF: &str = "(WITH RECURSIVE below(relid) AS (
+pub(crate) const HEAPS_OF: &str = "(WITH RECURSIVE below(relid) AS (
          SELECT c.oid UNION ALL
          SELECT i.inhrelid FROM below JOIN pg_inherits i ON i.inhparent = below.relid
          JOIN pg_class p ON p.oid = i.inhparent AND p.relkind = 'p')
      SELECT relid FROM below) l
      JOIN pg_class h ON h.oid = l.relid AND h.relkind = 'r'";
 
-/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, listed.
+/// The publications that hold every table, and send what is inserted, each with its row version.
+const ALL_TABLES: &str = "(SELECT string_agg(p.oid || ' ' || p.xmin, ',') FROM pg_publication p
+      WHERE p.puballtables AND p.pubinsert)";
+
+/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, heaps, publications of all, listed.
 fn tables_sql(oids: &[u32]) -> String {
     let key = |condition: &str| {
         format!(
@@ -353,7 +372,7 @@ fn tables_sql(oids: &[u32]) -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,
                 EXISTS (SELECT FROM {HEAPS_OF} WHERE pg_relation_filenode(h.oid) <> h.oid),
-                {}, {},
+                {}, {}, (SELECT string_agg(h.oid::text, ',') FROM {HEAPS_OF}), {ALL_TABLES},
                 EXISTS (SELECT FROM pg_publication_rel r
                         WHERE r.prrelid = c.oid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

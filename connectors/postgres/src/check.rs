@@ -338,17 +338,14 @@ fn publication(
     let mut findings = Vec::new();
     if !found.left_out.is_empty() {
         let message = format!("publication {name} leaves out every {}", found.left_out.join(", "));
-        findings.push(Finding::warning(error::OPERATIONS_LEFT_OUT, message).remedy(format!(
-            "ALTER PUBLICATION {} SET (publish = 'insert, update, delete, truncate');",
-            quote::identifier(name)
-        )));
+        findings.push(Finding::warning(error::OPERATIONS_LEFT_OUT, message).remedy(setup::publish_sql(name)));
     }
     let will_be_added =
         facts.slot.is_none() && found.ours && found.owned && all_owned && !config.publication_is_given;
     if !missing.is_empty() && !will_be_added {
         let names: Vec<String> = missing.iter().map(Wanted::sql_name).collect();
         let message = format!("publication {name} lacks tables that `tables` asks for: {}", names.join(", "));
-        let sql = setup::add_sql(name, &missing);
+        let sql = setup::add_sql(name, &names);
         // Rows written before a table is published are never sent, so a pipeline that runs needs a new copy.
         let then = match facts.slot {
             Some(_) => " then `tailwater drop`, and start with an empty target",
@@ -383,7 +380,14 @@ fn identity(publication: Option<&Publication>, table: &Wanted) -> Vec<Finding> {
     let mut findings = Vec::new();
     let name = table.sql_name();
     let published = publication.is_some_and(|publication| publication.covers(table));
-    if !table.identifiable {
+    let via_root = publication.is_none_or(|publication| publication.via_root);
+    if via_root && !table.unlike_leaves().is_empty() {
+        findings.push(
+            Finding::error(error::UNLIKE_PARTITION, setup::unlike_leaves(table))
+                .remedy(setup::identity_sql(table)),
+        );
+    }
+    if !table.identifiable() {
         let finding = match (published, table.changes_rows) {
             (false, true) => Finding::error(
                 error::NO_IDENTITY,
@@ -402,11 +406,13 @@ fn identity(publication: Option<&Publication>, table: &Wanted) -> Vec<Finding> {
     }
     if table.partitioned {
         let message = format!(
-            "{name} is partitioned: TRUNCATE, DROP or DETACH of one partition is not sent, its rows stay"
+            "{name} is partitioned: TRUNCATE, DROP or DETACH of one partition is not sent, its rows stay; nor are rows that a table holds when it is attached"
         );
         findings.push(
             Finding::warning(error::PARTITIONED, message)
-                .remedy("DELETE the rows of a partition before it is truncated, dropped or detached"),
+                .remedy(
+                    "DELETE the rows of a partition before it is truncated, dropped or detached; attach empty tables only",
+                ),
         );
     }
     findings

@@ -9,7 +9,7 @@
 //!   before the change has then been passed on.
 //! - In between the stream may describe the table itself, with this change or with a later one (made after the
 //!   snapshot, before `as_of`). So a finding is applied only where the shape in force still is the one it was compared
-//!   with ([`Reshaped::was`], by address); otherwise it is forgotten, and the next reading finds what is left of it.
+//!   with (by address); otherwise it is forgotten, and the next reading finds what is left of it.
 //!   A drop is for ever: it needs no such test.
 //!
 //! Row changes committed after `as_of` come with the table's description, so none is ever read under a wrong shape.
@@ -18,14 +18,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tailwater_core::error::Doing as _;
-use tailwater_core::{Result, Table};
+use tailwater_core::{Batch, Result, Table};
+use tracing::warn;
 
 use crate::answer::Fields;
+use crate::assemble::Assembler;
 use crate::catalog::{self, Part, TableRow};
+use crate::census::{self, Census};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::lsn::Lsn;
-use crate::shapes;
+use crate::{setup, shapes};
 
 /// What has changed beside the stream. Nothing here holds before the stream has covered `as_of`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub struct Drift {
     pub unknown: Vec<Arc<Table>>,
     /// Tables that exist, but are no longer published, or have a name that is not wanted: nothing more comes of them.
     pub left: Vec<Arc<Table>>,
+    /// Every table there is.
+    pub census: Census,
 }
 
 /// A table with another shape.
@@ -57,6 +62,39 @@ impl Drift {
     pub fn is_empty(&self) -> bool {
         self.dropped.is_empty() && self.reshaped.is_empty() && self.unknown.is_empty() && self.left.is_empty()
     }
+
+    /// Passes on what has changed, now that it is its turn.
+    ///
+    /// # Errors
+    /// `Data` where the batch's arena is full.
+    pub fn apply(&self, assembler: &mut Assembler, batch: &mut Batch) -> Result<()> {
+        let in_force = |assembler: &Assembler, was: &Arc<Table>| {
+            assembler.shape_of(was.id).is_some_and(|now| Arc::ptr_eq(now, was))
+        };
+        for table in &self.dropped {
+            assembler.forget(table, batch)?;
+        }
+        for reshaped in &self.reshaped {
+            if in_force(assembler, &reshaped.was) {
+                assembler.reshape(&reshaped.is, batch)?;
+            }
+        }
+        for table in &self.unknown {
+            match u32::try_from(table.id) {
+                Ok(oid) if assembler.shape(oid).is_some() => assembler.announce(oid, batch)?,
+                Ok(_) | Err(_) => assembler.reshape(table, batch)?,
+            }
+        }
+        for table in self.left.iter().filter(|table| in_force(assembler, table)).collect::<Vec<_>>() {
+            warn!(
+                table = table.full_name(),
+                "no longer published, or renamed so that `tables` does not match it: it is not followed any more"
+            );
+            assembler.leave(table);
+        }
+        assembler.sweep(&self.census.tables);
+        Ok(())
+    }
 }
 
 /// Compares the tables the stream knows with the catalogue.
@@ -68,20 +106,27 @@ pub async fn read(connection: &mut Connection, config: &Config, known: &[Arc<Tab
     let parts = catalog::published_parts(connection, config).await?;
     let oids: Vec<u32> = known.iter().filter_map(|table| u32::try_from(table.id).ok()).collect();
     let rows = catalog::tables(connection, &oids, &BTreeSet::new()).await?;
+    let census = census::read(connection, config, &parts).await?;
     connection.query("COMMIT").await?;
     let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
-    Ok(Drift { as_of, ..compare(known, &rows, &parts)? })
+    Ok(Drift { as_of, census, ..compare(known, &rows, &parts)? })
 }
 
-/// At the start of a stream, which knows no table yet: the shapes of all that are published.
+/// At the start of a stream, which knows no table yet: the shapes of all that are published. Also says what a person
+/// should know of the publication.
 ///
 /// # Errors
 /// Those of the connection, which is then of no more use.
 pub async fn since_unknown(connection: &mut Connection, config: &Config) -> Result<Drift> {
+    setup::warn_of_publication(connection, config).await?;
     let published = catalog::published(connection, config).await?;
+    connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let parts = catalog::published_parts(connection, config).await?;
+    let census = census::read(connection, config, &parts).await?;
+    connection.query("COMMIT").await?;
     let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
     let unknown = published.into_iter().map(|published| published.table).collect();
-    Ok(Drift { as_of, unknown, ..Drift::default() })
+    Ok(Drift { as_of, census, unknown, ..Drift::default() })
 }
 
 /// The place that the stream's covered position reaches once it has read everything there is now.
@@ -115,6 +160,7 @@ fn compare(known: &[Arc<Table>], rows: &[TableRow], parts: &BTreeMap<u32, Part>)
             continue;
         };
         let is = shapes::at_head(row, &part.columns)?;
+        let is = Table { streamed_from_birth: was.streamed_from_birth, ..is };
         if !same_shape(was, &is) {
             drift.reshaped.push(Reshaped { was: Arc::clone(was), is: Arc::new(is) });
         }
@@ -160,6 +206,8 @@ mod tests {
             primary_key: vec![1],
             identity_index: vec![],
             rewritten: false,
+            heaps: Vec::new(),
+            all_tables: Vec::new(),
             listed: false,
             columns: columns.collect(),
             types: Arc::new(Types::default()),
@@ -204,6 +252,21 @@ mod tests {
         let mut retyped = row(7, "t", &["id", "a"]);
         retyped.columns[1].type_oid = 25;
         check(&t(), &[retyped], &[(7, &[1, 2])], "t is t(1:id,2:a) key [0]");
+    }
+
+    #[test]
+    fn a_table_that_is_back_is_left_all_the_same() {
+        let (mut assembler, mut batch) = (Assembler::new(Lsn(1), 0), Batch::default());
+        let was = known(7, "t", &["id"]);
+        let drift = Drift { left: vec![Arc::clone(&was)], ..Drift::default() };
+        assembler.reshape(&was, &mut batch).unwrap();
+        // Described again since the reading, under a name that is wanted.
+        assembler.reshape(&known(7, "t", &["id"]), &mut batch).unwrap();
+        drift.apply(&mut assembler, &mut batch).unwrap();
+        assert_eq!(assembler.shapes().len(), 1);
+        let now = assembler.shapes();
+        Drift { left: now, ..Drift::default() }.apply(&mut assembler, &mut batch).unwrap();
+        assert_eq!(assembler.shapes().len(), 0);
     }
 
     #[test]

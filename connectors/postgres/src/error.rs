@@ -29,6 +29,7 @@
 //! | TW-PG-046 | transient | the session that reads the catalogue is gone | wait |
 //! | TW-PG-047 | transient | the source is not open | report it |
 //! | TW-PG-048 | data | a message of pgoutput where the protocol has no place for it | report it |
+//! | TW-PG-049 | data | a partition does not send what rows of its root are identified by | the ALTER TABLEs it prints, then copy afresh |
 //! | TW-PG-060 | operator | the target's position is of another source | use the target this pipeline wrote, or an empty one |
 //! | TW-PG-061 | transient | a replication command does not answer as documented | report it |
 //! | TW-PG-062 | operator | the URL leads to another system or database than the target follows | correct the URL |
@@ -69,6 +70,7 @@
 //! | TW-PG-124 | warning | the slot is about to be lost | start the pipeline |
 //! | TW-PG-125 | operator | the server is a standby older than Postgres 16 | target_session_attrs=primary |
 //! | TW-PG-126 | warning | the database has no encoding (SQL_ASCII) | restore it into one with UTF8 |
+//! | TW-PG-127 | operator | a partition does not identify rows as its root does | the ALTER TABLEs it prints |
 
 use std::io;
 
@@ -156,6 +158,8 @@ pub const SLOT_UNRESERVED: &str = "TW-PG-124";
 pub const STANDBY: &str = "TW-PG-125";
 /// TW-PG-126, warning.
 pub const ENCODING: &str = "TW-PG-126";
+/// TW-PG-127, operator.
+pub const UNLIKE_PARTITION: &str = "TW-PG-127";
 /// TW-PG-066, as `continuity` reports it.
 pub const SLOT_TWO_PHASE: &str = "TW-PG-066";
 /// TW-PG-067, as `continuity` reports it.
@@ -214,6 +218,10 @@ const SQLSTATES: &[(&str, &str, ErrorKind)] = {
     ]
 };
 
+/// Classes whose messages are written by functions and extensions, which say what they like, values included: failures
+/// of external routines and of their invocation, exceptions of SQL routines, and PL/pgSQL's RAISE.
+const FOREIGN_CLASSES: [&str; 4] = ["38", "39", "2F", "P0"];
+
 /// What an SQLSTATE means here. One that is not known is taken for something that passes.
 #[must_use]
 pub fn classify(sqlstate: &str) -> (&'static str, ErrorKind) {
@@ -243,8 +251,8 @@ pub(crate) fn from_server(body: &[u8]) -> Error {
         }
     }
     let (code, kind) = classify(&sqlstate);
-    // A function's own RAISE (class P0) says what it likes, values included.
-    if kind == ErrorKind::Data || sqlstate.starts_with("P0") {
+    let is_foreign = FOREIGN_CLASSES.iter().any(|class| sqlstate.starts_with(class));
+    if kind == ErrorKind::Data || is_foreign {
         message = match table {
             Some(table) => format!("the server refuses a value of table {table}"),
             None => "the server refuses a value; its own log has the details".to_owned(),
@@ -396,8 +404,10 @@ mod tests {
             ('M', "invalid input syntax for type integer: \"4711-secret\""),
         ]));
         assert!(!error.to_string().contains("secret"), "{error}");
-        let error = from_server(&response(&[('C', "P0001"), ('M', "secret")]));
-        assert!(!error.to_string().contains("secret"), "{error}");
+        for sqlstate in ["P0001", "38000", "38002", "39004", "39P01", "2F005"] {
+            let error = from_server(&response(&[('C', sqlstate), ('M', "secret"), ('H', "secret")]));
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ async fn measure(config: &Config, position: &Position) -> Result<Behind> {
 async fn list(config: &Config) -> Result<Vec<Arc<Table>>> {
     let mut connection = Connection::open(&config.url, Mode::Sql).await.doing(|| "connect")?;
     let wanted = wanted::tables(&mut connection, &config.tables).await?;
-    let oids: Vec<u32> = wanted.iter().filter_map(|table| table.oid.parse().ok()).collect();
+    let oids: Vec<u32> = wanted.iter().map(|table| table.oid).collect();
     let mut tables = Vec::with_capacity(oids.len());
     for row in catalog::tables(&mut connection, &oids, &BTreeSet::new()).await? {
         let named = row.columns.iter().filter(|column| column.name.is_some());

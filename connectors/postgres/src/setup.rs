@@ -10,6 +10,7 @@ use tailwater_core::error::Doing as _;
 use tailwater_core::{Error, ErrorKind, Result};
 use tracing::{info, warn};
 
+use crate::answer::Fields;
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::error;
@@ -44,16 +45,17 @@ pub(crate) struct Publication {
     pub(crate) ours: bool,
     pub(crate) owned: bool,
     pub(crate) everything: bool,
+    /// Partitions are published as their root.
+    pub(crate) via_root: bool,
     /// Of insert, update, delete and truncate: those it leaves out.
     pub(crate) left_out: Vec<&'static str>,
-    /// Names as SQL, quoted.
-    tables: HashSet<String>,
+    tables: HashSet<u32>,
 }
 
 impl Publication {
     /// Whether changes of the table are published.
     pub(crate) fn covers(&self, table: &Wanted) -> bool {
-        self.everything || self.tables.contains(&table.sql_name())
+        self.everything || self.tables.contains(&table.oid)
     }
 }
 
@@ -62,7 +64,7 @@ pub(crate) async fn publication(connection: &mut Connection, name: &str) -> Resu
     let literal = quote::literal(name);
     let sql = format!(
         "SELECT coalesce(obj_description(oid, 'pg_publication') = {mark}, false), pg_has_role(pubowner, 'USAGE'),
-                puballtables, pubinsert, pubupdate, pubdelete, pubtruncate
+                puballtables, pubviaroot, pubinsert, pubupdate, pubdelete, pubtruncate
          FROM pg_publication WHERE pubname = {literal}",
         mark = quote::literal(MARK)
     );
@@ -70,19 +72,18 @@ pub(crate) async fn publication(connection: &mut Connection, name: &str) -> Resu
     let Some(row) = rows.into_iter().next() else { return Ok(None) };
     let mut yes = row.into_iter().map(|field| field.as_deref() == Some("t"));
     let mut yes = || yes.next().unwrap_or_default();
-    let mut found = Publication { ours: yes(), owned: yes(), everything: yes(), ..Publication::default() };
+    let (ours, owned, everything, via_root) = (yes(), yes(), yes(), yes());
+    let mut found = Publication { ours, owned, everything, via_root, ..Publication::default() };
     found.left_out = ["insert", "update", "delete", "truncate"].into_iter().filter(|_| !yes()).collect();
     // A partitioned table may be listed by its partitions alone in the first; it is in the second.
     let sql = format!(
-        "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = {literal}
-         UNION SELECT n.nspname, c.relname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-         JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        "SELECT c.oid FROM pg_publication_tables t JOIN pg_namespace n ON n.nspname = t.schemaname
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.tablename WHERE t.pubname = {literal}
+         UNION SELECT r.prrelid FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
          WHERE p.pubname = {literal}"
     );
-    for row in connection.query(&sql).await? {
-        let mut fields = row.into_iter().map(Option::unwrap_or_default);
-        let (schema, name) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-        found.tables.insert(quote::qualified(&schema, &name));
+    for row in &connection.query(&sql).await.doing(|| format!("look up publication {name}"))? {
+        found.tables.insert(Fields(row).number(0)?);
     }
     Ok(Some(found))
 }
@@ -96,6 +97,9 @@ pub async fn ensure_publication(connection: &mut Connection, config: &Config) ->
     let name = &config.publication;
     let found = publication(connection, name).await?;
     let tables = wanted::tables(connection, &config.tables).await?;
+    if found.as_ref().is_none_or(|publication| publication.via_root) {
+        refuse_unlike_leaves(&tables)?;
+    }
     let missing: Vec<Wanted> = match &found {
         Some(publication) => tables.into_iter().filter(|table| !publication.covers(table)).collect(),
         None => tables,
@@ -107,7 +111,7 @@ pub async fn ensure_publication(connection: &mut Connection, config: &Config) ->
             warn!(publication = %name, "the publication lacks tables that `tables` asks for: {}", names(&missing));
             return Ok(());
         }
-        Some(_) => add_sql(name, &missing),
+        Some(_) => add_sql(name, &sql_names(&missing)),
         None if missing.is_empty() => return Err(nothing_matches(config)),
         None if !ours => {
             return Err(Error::operator(error::NO_PUBLICATION, format!("publication {name} does not exist"))
@@ -136,7 +140,7 @@ pub async fn ensure_publication(connection: &mut Connection, config: &Config) ->
 /// Once published, an update or delete in a table without replica identity fails in the application. A table that is
 /// only ever inserted into may be published all the same; one that is known to change may not.
 fn spare_the_application(tables: &[Wanted]) -> Result<()> {
-    let keyless = || tables.iter().filter(|table| !table.identifiable);
+    let keyless = || tables.iter().filter(|table| !table.identifiable());
     let changing: Vec<Wanted> = keyless().filter(|table| table.changes_rows).cloned().collect();
     if changing.is_empty() {
         for table in keyless() {
@@ -157,9 +161,59 @@ fn spare_the_application(tables: &[Wanted]) -> Result<()> {
         .remedy(format!("{} (or add a primary key, or take them out of `tables`)", sql.join(" "))))
 }
 
-/// What gives a table without a key a replica identity.
+/// A partition published as part of its root must identify its rows as the root does: its changes would be taken for
+/// others, and values that it does not send for NULL.
+fn refuse_unlike_leaves(tables: &[Wanted]) -> Result<()> {
+    let unlike: Vec<&Wanted> = tables.iter().filter(|table| !table.unlike_leaves().is_empty()).collect();
+    let Some(first) = unlike.first() else { return Ok(()) };
+    let sql: Vec<String> = unlike.iter().map(|table| identity_sql(table)).collect();
+    Err(Error::operator(error::UNLIKE_PARTITION, unlike_leaves(first)).remedy(sql.join(" ")))
+}
+
+/// What is wrong with such a table.
+pub(crate) fn unlike_leaves(table: &Wanted) -> String {
+    format!(
+        "partitions of {} do not identify rows as it does, so their changes cannot be followed: {}",
+        table.sql_name(),
+        table.unlike_leaves().join(", ")
+    )
+}
+
+/// Says, at each start, what a person should know of the publication although nothing stops for it.
+///
+/// # Errors
+/// Those of the connection.
+pub(crate) async fn warn_of_publication(connection: &mut Connection, config: &Config) -> Result<()> {
+    let name = &config.publication;
+    let Some(found) = publication(connection, name).await? else { return Ok(()) };
+    if !found.left_out.is_empty() {
+        warn!(
+            "publication {name} leaves out every {}: the target does not follow these [{}]; to have them: {}",
+            found.left_out.join(", "),
+            error::OPERATIONS_LEFT_OUT,
+            publish_sql(name)
+        );
+    }
+    if found.via_root {
+        let tables = wanted::tables(connection, &config.tables).await?;
+        for table in tables.iter().filter(|table| !table.unlike_leaves().is_empty()) {
+            let (what, code, sql) = (unlike_leaves(table), error::UNLIKE_PARTITION, identity_sql(table));
+            warn!("{what} [{code}]; from here on, this mends it: {sql}");
+        }
+    }
+    Ok(())
+}
+
+/// What makes a publication send every change.
+pub(crate) fn publish_sql(name: &str) -> String {
+    let name = quote::identifier(name);
+    format!("ALTER PUBLICATION {name} SET (publish = 'insert, update, delete, truncate');")
+}
+
+/// What gives a table a replica identity, and its partitions the same: it is not handed down.
 pub(crate) fn identity_sql(table: &Wanted) -> String {
-    format!("ALTER TABLE {} REPLICA IDENTITY FULL;", table.sql_name())
+    let alter = |name: &String| format!("ALTER TABLE {name} REPLICA IDENTITY FULL;");
+    table.not_full().iter().map(alter).collect::<Vec<_>>().join(" ")
 }
 
 /// The error where no table is there to publish.
@@ -179,12 +233,16 @@ pub(crate) fn create_sql(name: &str, tables: &[Wanted]) -> String {
 }
 
 /// What adds tables to a publication.
-pub(crate) fn add_sql(name: &str, tables: &[Wanted]) -> String {
-    format!("ALTER PUBLICATION {} ADD TABLE {}", quote::identifier(name), names(tables))
+pub(crate) fn add_sql(name: &str, sql_names: &[String]) -> String {
+    format!("ALTER PUBLICATION {} ADD TABLE {}", quote::identifier(name), sql_names.join(", "))
+}
+
+fn sql_names(tables: &[Wanted]) -> Vec<String> {
+    tables.iter().map(Wanted::sql_name).collect()
 }
 
 fn names(tables: &[Wanted]) -> String {
-    tables.iter().map(Wanted::sql_name).collect::<Vec<_>>().join(", ")
+    sql_names(tables).join(", ")
 }
 
 /// Refuses to begin a first copy where a slot of our name exists: it may be another target's.

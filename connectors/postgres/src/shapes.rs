@@ -330,6 +330,8 @@ mod tests {
             primary_key: primary_key.to_vec(),
             identity_index: Vec::new(),
             rewritten: false,
+            heaps: Vec::new(),
+            all_tables: Vec::new(),
             listed: false,
             columns: columns.collect(),
             types: Arc::new(types()),

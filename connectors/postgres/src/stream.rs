@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tailwater_core::error::Doing;
-use tailwater_core::{Batch, Error, Position, Result, Table};
+use tailwater_core::{Batch, Error, Position, Result};
 use tokio::time::Instant;
 use tracing::warn;
 
 use crate::assemble::{Assembler, Relation, Step};
+use crate::census::Register;
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::continuity::{self, Identity};
@@ -20,7 +21,7 @@ use crate::envelope::{Replication, Status, decode_copy_data, status_update};
 use crate::error;
 use crate::lsn::Lsn;
 use crate::pace::Pace;
-use crate::pgoutput::{self, Message};
+use crate::pgoutput::{self, Message, ReplicaIdentity};
 use crate::quote;
 use crate::session::{Answer, Question, Session};
 use crate::shapes;
@@ -54,8 +55,8 @@ pub(crate) struct Stream {
     drift_due: Instant,
     /// While there is a backlog, when the batch goes to the sink at the earliest.
     gather_until: Instant,
-    /// The publication holds every table from the moment it is created.
-    all_tables: bool,
+    /// What the catalogue has shown so far of all tables.
+    register: Register,
     /// Newest end of log the server told of.
     server_end: Lsn,
     /// End of log when the source was opened.
@@ -105,9 +106,8 @@ impl Stream {
                 .clamp(Duration::from_millis(20), Duration::from_secs(10)),
         };
         continuity::prove_slot(&mut connection, &config, from).await?;
-        let mut catalogue =
+        let catalogue =
             Connection::open(&config.url, Mode::Sql).await.doing(|| "open a catalogue session")?;
-        let all_tables = publishes_all_tables(&mut catalogue, &config.publication).await?;
         let publication = quote::literal(&quote::identifier(&config.publication));
         let sql = format!(
             "START_REPLICATION SLOT {} LOGICAL {from} (proto_version '1', publication_names {publication}, messages 'true')",
@@ -119,6 +119,8 @@ impl Stream {
             Answer::Drift(drift) => drift,
             Answer::Shape(_) => None,
         };
+        let mut register = Register::default();
+        drift.iter().for_each(|drift| register.read(&drift.census, &config));
         connection.copy_both(&sql).await.doing(|| format!("stream from slot {} at {from}", config.slot))?;
         let now = Instant::now();
         Ok(Self {
@@ -132,7 +134,7 @@ impl Stream {
             drift,
             drift_due: now + DRIFT_INTERVAL,
             gather_until: now,
-            all_tables,
+            register,
             server_end: start.head,
             head: start.head,
             confirmed: from,
@@ -158,7 +160,7 @@ impl Stream {
         }
         loop {
             if self.described.is_some() {
-                self.look_up(batch).await?;
+                self.look_up().await?;
             }
             let gathers = self.is_behind() && Instant::now() < self.gather_until;
             self.decode(batch, batch.cut_at_commit && !gathers)?;
@@ -238,7 +240,7 @@ impl Stream {
     }
 
     /// The shape of the relation that was described last. Cancel-safe: the question is kept in the session.
-    async fn look_up(&mut self, batch: &mut Batch) -> Result<()> {
+    async fn look_up(&mut self) -> Result<()> {
         let Some(message) = &self.described else { return Ok(()) };
         let Message::Relation { relation, .. } = pgoutput::decode(message, false)? else { return Ok(()) };
         self.catalogue.ask(Question::Shape(relation.oid, shapes::types(&relation)));
@@ -247,11 +249,19 @@ impl Stream {
             Answer::Shape(row) => {
                 let previous = self.assembler.shape(relation.oid).map(Arc::as_ref);
                 let mut table = shapes::resolve(&relation, &row, previous);
-                table.streamed_from_birth = self.all_tables;
+                table.streamed_from_birth = self.register.proves_whole(&row, &self.assembler);
                 let identity = relation.columns().map(|column| column.key).collect();
+                let full = relation.identity == ReplicaIdentity::Full;
                 let wanted = self.config.tables.matches(&table.schema, &table.name);
-                let relation_now = Relation { table: Arc::new(table), identity, wanted };
-                self.assembler.define(relation.oid, relation_now, batch)?;
+                if let (false, Some(was)) = (wanted, self.assembler.followed(relation.oid)) {
+                    warn!(
+                        table = was.full_name(),
+                        "renamed to {}, which `tables` does not match: it is not followed any more",
+                        table.full_name()
+                    );
+                }
+                let relation_now = Relation { table: Arc::new(table), identity, full, wanted };
+                self.assembler.describe(relation.oid, relation_now);
                 self.described = None;
             }
         }
@@ -260,6 +270,7 @@ impl Stream {
 
     fn told(&mut self, drift: Option<Drift>) {
         self.blind &= drift.is_none();
+        drift.iter().for_each(|drift| self.register.read(&drift.census, &self.config));
         self.drift = drift;
     }
 
@@ -269,28 +280,7 @@ impl Stream {
             return Ok(());
         }
         let Some(drift) = self.drift.take() else { return Ok(()) };
-        for table in &drift.dropped {
-            self.assembler.forget(table, batch)?;
-        }
-        for reshaped in &drift.reshaped {
-            if self.assembler.shape_of(reshaped.is.id).is_some_and(|now| Arc::ptr_eq(now, &reshaped.was)) {
-                self.assembler.reshape(&reshaped.is, batch)?;
-            }
-        }
-        for table in &drift.unknown {
-            if self.assembler.shape_of(table.id).is_none() {
-                let table = Table { streamed_from_birth: self.all_tables, ..Table::clone(table) };
-                self.assembler.reshape(&Arc::new(table), batch)?;
-            }
-        }
-        for table in &drift.left {
-            warn!(
-                table = table.full_name(),
-                "no longer published, or renamed so that `tables` does not match it"
-            );
-            self.assembler.leave(table);
-        }
-        Ok(())
+        drift.apply(&mut self.assembler, batch)
     }
 
     /// Whether there is a backlog: then it is read in big gulps, which costs both sides far less per change.
@@ -430,12 +420,6 @@ impl Stream {
 pub(crate) fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-}
-
-async fn publishes_all_tables(catalogue: &mut Connection, publication: &str) -> Result<bool> {
-    let sql =
-        format!("SELECT puballtables FROM pg_publication WHERE pubname = {}", quote::literal(publication));
-    Ok(catalogue.query(&sql).await?.into_iter().flatten().flatten().next().as_deref() == Some("t"))
 }
 
 /// Whether the stream has come as far as the catalogue was when it told of changes.

@@ -133,6 +133,63 @@ async fn a_table_whose_updates_would_break_is_not_published() {
     client.run("UPDATE keyless SET n = 4").await;
 }
 
+#[tokio::test]
+async fn a_partitioned_table_whose_updates_would_break_is_not_published() {
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    client
+        .run(
+            "CREATE TABLE root (n int) PARTITION BY RANGE (n);
+             CREATE TABLE leaf_a PARTITION OF root FOR VALUES FROM (0) TO (10);
+             CREATE TABLE middle PARTITION OF root FOR VALUES FROM (10) TO (30) PARTITION BY RANGE (n);
+             CREATE TABLE leaf_b PARTITION OF middle FOR VALUES FROM (10) TO (20);
+             INSERT INTO root VALUES (1), (11); UPDATE root SET n = n + 1; SELECT pg_stat_force_next_flush()",
+        )
+        .await;
+    client.run("SELECT 1").await;
+    let config = config(&database, &database.url(), &["public.*"]);
+    let findings = check(&config).await;
+    assert_eq!(codes(&findings, Severity::Error), BTreeSet::from(["TW-PG-103"]), "{findings:#?}");
+    let error = ensure(&config).await.unwrap_err();
+    assert_eq!(error.code(), "TW-PG-103");
+    let (sql, _) = error.remedy_text().unwrap().split_once(" (or").unwrap();
+    client.run(sql).await;
+    assert_eq!(codes(&check(&config).await, Severity::Error), BTreeSet::new());
+    ensure(&config).await.unwrap();
+    client.run("UPDATE root SET n = n + 1; DELETE FROM root").await;
+}
+
+#[tokio::test]
+async fn a_partition_that_does_not_identify_rows_as_its_root_does_is_refused() {
+    for alter in [
+        "ALTER TABLE root REPLICA IDENTITY FULL",
+        "CREATE UNIQUE INDEX by_code ON leaf (code, id); ALTER TABLE leaf REPLICA IDENTITY USING INDEX by_code",
+    ] {
+        let database = servers::database(any_version()).await;
+        let client = database.connect().await;
+        client
+            .run(
+                "CREATE TABLE root (id int PRIMARY KEY, code int NOT NULL) PARTITION BY RANGE (id);
+                 CREATE TABLE leaf PARTITION OF root FOR VALUES FROM (0) TO (10);
+                 CREATE TABLE full_leaf PARTITION OF root FOR VALUES FROM (10) TO (20);
+                 ALTER TABLE full_leaf REPLICA IDENTITY FULL",
+            )
+            .await;
+        let config = config(&database, &database.url(), &["public.*"]);
+        assert_eq!(codes(&check(&config).await, Severity::Error), BTreeSet::new());
+        client.run(alter).await;
+        let findings = check(&config).await;
+        assert_eq!(codes(&findings, Severity::Error), BTreeSet::from(["TW-PG-127"]), "{findings:#?}");
+        let error = ensure(&config).await.unwrap_err();
+        assert_eq!((error.code(), error.kind()), ("TW-PG-127", ErrorKind::Operator));
+        let sql = error.remedy_text().unwrap();
+        assert!(sql.contains("\"leaf\""), "{sql}");
+        client.run(sql).await;
+        assert_eq!(codes(&check(&config).await, Severity::Error), BTreeSet::new());
+        ensure(&config).await.unwrap();
+    }
+}
+
 fn codes(findings: &[Finding], severity: Severity) -> BTreeSet<&'static str> {
     findings.iter().filter(|finding| finding.severity == severity).map(|finding| finding.code).collect()
 }

@@ -28,8 +28,8 @@ pub(crate) struct Store {
     pub(crate) targets: HashMap<u64, Target>,
 }
 
-/// Why a table is stopped that first shows up in the stream of a publication that lists its tables.
-const NOT_COPIED: &str = "it was published after the first copy: the rows it had then are missing here";
+/// Why a table is stopped that first shows up in the stream, which does not carry it from its birth.
+const NOT_COPIED: &str = "it was not part of the first copy: rows it held before would be missing here";
 
 /// What becomes of a table of an older id that still has the name which a table needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
