@@ -27,11 +27,22 @@ impl Program {
     #[must_use]
     pub fn new(url: &str, name: &str, patterns: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (tables, target) = (patterns.join("\", \""), folder.path().join("target.duckdb"));
-        let text = format!(
-            "[source.postgres]\nurl = \"{url}\"\ntables = [\"{tables}\"]\n\n[sink.duckdb]\npath = \"{}\"\n",
-            target.display()
-        );
+        let sink = format!("[sink.duckdb]\npath = \"{}\"\n", folder.path().join("target.duckdb").display());
+        Self::in_folder(folder, url, name, patterns, &sink)
+    }
+
+    /// As [`Program::new`], to standard output, which nobody reads.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn to_stdout(url: &str, name: &str, patterns: &[&str]) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), url, name, patterns, "[sink.stdout]\n")
+    }
+
+    fn in_folder(folder: TempDir, url: &str, name: &str, patterns: &[&str], sink: &str) -> Self {
+        let tables = patterns.join("\", \"");
+        let text = format!("[source.postgres]\nurl = \"{url}\"\ntables = [\"{tables}\"]\n\n{sink}");
         fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
         Self { folder, name: name.to_owned() }
     }
@@ -117,6 +128,25 @@ impl Process {
         let process = self.0.id().to_string();
         let status = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status().unwrap();
         assert!(status.success(), "prlimit: {status}");
+    }
+
+    /// Waits until it ends by itself, and gives the most memory it was seen to have, MB of 10⁶ bytes.
+    ///
+    /// # Panics
+    /// Where that takes longer than `patience`, or it fails.
+    pub async fn peak_mb(mut self, patience: Duration) -> f64 {
+        let (file, mut peak_kib) = (format!("/proc/{}/status", self.0.id()), 0.0_f64);
+        let status = wait_for("the program ends", patience, async || {
+            // Without a line once it has ended.
+            let status = fs::read_to_string(&file).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0);
+            peak_kib = peak_kib.max(kib);
+            self.0.try_wait().unwrap()
+        })
+        .await;
+        assert!(status.success() && peak_kib > 0.0, "{status}");
+        peak_kib * 1024.0 / 1e6
     }
 
     /// Waits until it ends by itself.

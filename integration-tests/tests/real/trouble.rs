@@ -230,3 +230,15 @@ async fn half_of_a_large_transaction_is_never_visible() {
     running.stop().await.unwrap();
     pipeline.assert_equal(&client, &["big", "small"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_of_a_million_rows_needs_no_more_memory_than_a_small_one() {
+    let database = servers::database(any_version()).await;
+    let client = database.connect().await;
+    client.run("CREATE TABLE big (id int PRIMARY KEY, note text)").await;
+    let program = Program::to_stdout(&database.url(), &database.name, &["public.big"]);
+    program.catch_up(PATIENCE).await;
+    client.run("INSERT INTO big SELECT n, 'note ' || n FROM generate_series(1, 1000000) n").await;
+    let peak_mb = program.start(&["--until-caught-up"]).peak_mb(PATIENCE).await;
+    assert!(peak_mb <= 64.0, "{peak_mb} MB");
+}

@@ -339,7 +339,9 @@ async fn a_truncate_while_the_copy_begins_blocks_neither_the_copy_nor_the_applic
 async fn a_slot_made_again_during_the_copy_is_not_streamed_from() {
     let database = servers::database(any_version()).await;
     let client = database.connect().await;
-    client.run("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (0)").await;
+    client.run("CREATE TABLE t (id int PRIMARY KEY, word text)").await;
+    // More than the copy reads ahead of a sink that waits.
+    client.run("INSERT INTO t SELECT n, repeat('z', 200) FROM generate_series(1, 50000) n").await;
     let pipeline = Pipeline::new(&database, &["public.t"]);
     let gate = Gate::default();
     // The announcement passes; then the slot is created, and the copy waits.
@@ -349,16 +351,18 @@ async fn a_slot_made_again_during_the_copy_is_not_streamed_from() {
         let sink = Gated { sink: tailwater_duckdb::DuckDb::new(sink.clone()), gate: held.clone() };
         (tailwater_postgres::PostgresSource::new(source.clone()), sink)
     });
-    wait_for("the copy begins", PATIENCE, async || {
-        (slot(&client, &pipeline, "confirmed_flush_lsn IS NOT NULL").await == "t").then_some(())
+    wait_for("the copy reads", PATIENCE, async || {
+        let sql = "SELECT count(*) > 0 FROM pg_stat_activity
+                   WHERE datname = current_database() AND query LIKE 'COPY (%'";
+        (client.value(sql).await == "t").then_some(())
     })
     .await;
     let name = &pipeline.source.slot;
     client.run(&format!("SELECT pg_drop_replication_slot('{name}')")).await;
-    client.run("INSERT INTO t VALUES (1)").await;
+    client.run("INSERT INTO t VALUES (0, 'lost')").await;
     client.run(&format!("SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')")).await;
     gate.open();
-    let error = running.ended().await.unwrap_err();
+    let error = tokio::time::timeout(PATIENCE, running.ended()).await.unwrap().unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Operator, "TW-PG-068"), "{error}");
 }
 
