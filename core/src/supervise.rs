@@ -45,7 +45,7 @@ pub async fn supervise<S: Source, K: Sink>(
         }
     }
     status.send_modify(|status| status.phase = Phase::Stopped);
-    info!(pipeline = name, position = %status.borrow().position, "stopped");
+    info!(pipeline = name, "stopped");
     Ok(())
 }
 

@@ -10,6 +10,7 @@
 //! | TW-CLI-006 | transient | asking the target breaks down | report it |
 //! | TW-CLI-007 | operator | the folder of the position file cannot be written | give the right to write it |
 //! | TW-CLI-008 | operator | `drop` while the pipeline runs | stop it first |
+//! | TW-CLI-009 | data | `run --until-caught-up` ends with stopped tables | see `tailwater position`; copy into a new file, or leave them out |
 
 use std::io::Write as _;
 use std::path::PathBuf;

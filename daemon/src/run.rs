@@ -64,12 +64,31 @@ async fn on_a_thread(
     let run = move || {
         let supervised = async { Box::pin(kinds::supervise(&pipeline, &options, &stop, &publisher)).await };
         let outcome = match Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime.block_on(supervised.instrument(span)),
+            Ok(runtime) => runtime.block_on(supervised.instrument(span.clone())),
             Err(error) => Err(trouble(&error)),
         };
+        let outcome = outcome.and_then(|()| match options.until_caught_up {
+            true => span.in_scope(|| whole(&pipeline)),
+            false => Ok(()),
+        });
         // Whoever waited is gone only when the process ends.
         drop(sender.send(outcome));
     };
     std::thread::Builder::new().name(name).spawn(run).map_err(|error| trouble(&error))?;
     ended.await.unwrap_or_else(|_closed| Err(trouble(&"it broke down")))
+}
+
+/// Whoever waits for the end, like cron, must hear of tables that were left behind.
+fn whole(pipeline: &Pipeline) -> Result<()> {
+    let stopped = kinds::stopped_tables(pipeline)?;
+    if stopped.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = stopped.into_iter().map(|(table, _)| table).collect();
+    let failure = Error::data("TW-CLI-009", format!("stopped tables are left behind: {}", names.join(", ")))
+        .remedy(
+            "see `tailwater position` for the reasons; copy into a new file, or leave them out of `tables`",
+        );
+    error!("{failure}");
+    Err(failure)
 }

@@ -136,6 +136,21 @@ async fn every_command_answers_with_its_documented_exit_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_leaves_a_stopped_table_behind_fails() {
+    let stage = Stage::new().await;
+    stage.pipeline("good", "postgres", TABLES);
+    let (code, log) = stage.tailwater(&["run", "good.toml", "--until-caught-up"]).await;
+    assert_eq!(code, 0, "{log}");
+    // Every older row has another value then, and none of them is sent.
+    stage.client.batch_execute("ALTER TABLE t ADD luck float8 DEFAULT random()").await.unwrap();
+    stage.client.execute("INSERT INTO t VALUES (0, 'later')", &[]).await.unwrap();
+    for _ in 0..2 {
+        let (code, log) = stage.tailwater(&["run", "good.toml", "--until-caught-up"]).await;
+        assert!(code == 3 && log.contains("TW-CLI-009") && log.contains("TW-DUCK-027"), "{code}: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_touched_when_a_file_is_wrong() {
     let stage = Stage::new().await;
     stage.pipeline("good", "postgres", TABLES);

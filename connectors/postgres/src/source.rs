@@ -104,6 +104,7 @@ impl Source for PostgresSource {
             }
             Some(position) => {
                 continuity::prove(&mut connection, &self.config, &server, &position).await?;
+                info!(position = %position, "going on from what the target holds");
                 self.state = State::Changing(self.begin_stream(connection, &server, position.clone()));
                 position
             }

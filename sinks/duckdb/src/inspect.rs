@@ -43,7 +43,7 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
             let message = format!("DuckDB does not tell {two} from {one}: the second is stopped");
             findings.push(
                 Finding::error("TW-DUCK-027", message)
-                    .remedy(format!("tables = [..., \"!{two}\"], or rename one of them in the source")),
+                    .remedy(format!("{}, or rename one of them in the source", leave_out(table))),
             );
         }
     }
@@ -110,6 +110,12 @@ fn check_path(path: &Path) -> Vec<Finding> {
     file.into_iter().chain(made.err().map(|error| cannot(folder, &error))).collect()
 }
 
+/// The line that takes a table out of the pipeline. In single quotes, because names may need double ones.
+fn leave_out(table: &Table) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    format!("tables = [..., '!{}.{}']", quoted(&table.schema), quoted(&table.name))
+}
+
 fn check_table(table: &Table, findings: &mut Vec<Finding>) {
     let name = table.full_name();
     if same_name(&table.schema, state::SCHEMA) {
@@ -120,7 +126,7 @@ fn check_table(table: &Table, findings: &mut Vec<Finding>) {
     }
     if table.columns.is_empty() {
         let message = format!("{name} has no columns, which DuckDB cannot hold: it is stopped");
-        findings.push(Finding::error("TW-DUCK-027", message).remedy(format!("tables = [..., \"!{name}\"]")));
+        findings.push(Finding::error("TW-DUCK-027", message).remedy(leave_out(table)));
     }
     for (column, target) in table.columns.iter().zip(column_names(table)) {
         if column.name != target {

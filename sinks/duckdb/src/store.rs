@@ -47,8 +47,19 @@ impl Store {
         let catalog = state::catalog(&read)?;
         let own = state::own_schema(&catalog);
         state::prepare(&connection, &own, pipeline)?;
-        let targets =
+        let targets: HashMap<u64, Target> =
             state::load_targets(&read, &own)?.into_iter().map(|target| (target.id, target)).collect();
+        // Again at every start, because nobody reads last month's log.
+        for target in targets.values() {
+            if let Some(reason) = &target.stopped {
+                error!(
+                    table = format!("{}.{}", target.schema, target.name),
+                    code = "TW-DUCK-027",
+                    reason,
+                    "the table is still stopped: its rows stay as they are; only a new copy starts it again"
+                );
+            }
+        }
         Ok(Self { connection, catalog, own, pipeline: pipeline.to_owned(), targets })
     }
 
