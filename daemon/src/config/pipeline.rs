@@ -202,7 +202,7 @@ impl Reading<'_> {
         let path = section.required("path", &format!("\"{}.duckdb\"", self.name))?;
         let mut config = tailwater_duckdb::Config::new(self.file(&path)?, self.name);
         if let Some(bytes) = section.parsed("memory_limit", size)? {
-            config.memory_limit = format!("{bytes}B");
+            config.memory_limit = Some(format!("{bytes}B"));
         }
         if let Some(threads) = section.integer("threads", 1..=1024)? {
             config.threads = usize::try_from(threads).ok();

@@ -24,8 +24,9 @@ const CHECKPOINT_THRESHOLD: &str = "64MB";
 pub struct Config {
     /// The `DuckDB` file; made where it does not exist.
     pub path: PathBuf,
-    /// The memory that `DuckDB` may take before it writes to disk, in its own notation: `256MB`.
-    pub memory_limit: String,
+    /// The memory that `DuckDB` may take before it writes to disk, in its own notation: `1GB`. `None`: 256 MB and
+    /// 1 MB per column of the widest table.
+    pub memory_limit: Option<String>,
     /// Threads of `DuckDB`; `None`: half as many as there are cores, the rest being for the source.
     pub threads: Option<usize>,
     /// The pipeline's name: the file belongs to it.
@@ -36,21 +37,28 @@ impl Config {
     /// The settings that are good for most.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, pipeline: impl Into<String>) -> Self {
-        Self { path: path.into(), memory_limit: "256MB".to_owned(), threads: None, pipeline: pipeline.into() }
+        Self { path: path.into(), memory_limit: None, threads: None, pipeline: pipeline.into() }
     }
 
     fn open(&self) -> Result<Database> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.unwrap_or_else(|| (cores / 2).max(1)).to_string();
+        let modest = modest_limit(0);
         Database::open(
             &self.path,
             &[
-                ("memory_limit", self.memory_limit.as_str()),
+                ("memory_limit", self.memory_limit.as_deref().unwrap_or(&modest)),
                 ("threads", threads.as_str()),
                 ("checkpoint_threshold", CHECKPOINT_THRESHOLD),
             ],
         )
     }
+}
+
+/// What is taken unless the configuration says otherwise. DuckDB keeps blocks of every column of what a transaction
+/// writes, so a table of 400 columns does not get through with what is plenty for one of 20.
+pub(crate) fn modest_limit(columns: usize) -> String {
+    format!("{}MB", 256 + columns)
 }
 
 /// The `DuckDB` target of one pipeline.
@@ -103,7 +111,7 @@ impl Sink for DuckDb {
     fn open(&mut self) -> Result<Option<Position>> {
         let database = self.config.open()?;
         let connection = database.connect()?;
-        let store = Store::load(connection, &self.config.pipeline)
+        let store = Store::load(connection, &self.config.pipeline, self.config.memory_limit.is_none())
             .doing(|| format!("open {}", self.config.path.display()))?;
         let read = |sql: &str| state::text_rows(&store.connection, sql);
         let position = state::load_position(&read, &store.own, &self.config.pipeline)?;

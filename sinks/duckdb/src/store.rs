@@ -13,6 +13,7 @@ use crate::database::Connection;
 use crate::rebuild;
 use crate::retype;
 use crate::shape::{self, Held, Origin, Plan, literal, quote, same_name};
+use crate::sink::modest_limit;
 use crate::state::{self, Target};
 use crate::values::ColumnType;
 
@@ -26,6 +27,9 @@ pub(crate) struct Store {
     pub(crate) own: String,
     pub(crate) pipeline: String,
     pub(crate) targets: HashMap<u64, Target>,
+    /// The memory limit follows the widest table.
+    adaptive: bool,
+    widest: usize,
 }
 
 /// Why a table is stopped that first shows up in the stream, which does not carry it from its birth.
@@ -42,7 +46,7 @@ enum Older {
 
 impl Store {
     /// Reads what the file knows; makes our schema where it is missing.
-    pub(crate) fn load(connection: Connection, pipeline: &str) -> Result<Self> {
+    pub(crate) fn load(connection: Connection, pipeline: &str, adaptive: bool) -> Result<Self> {
         let read = |sql: &str| state::text_rows(&connection, sql);
         let catalog = state::catalog(&read)?;
         let own = state::own_schema(&catalog);
@@ -60,7 +64,20 @@ impl Store {
                 );
             }
         }
-        Ok(Self { connection, catalog, own, pipeline: pipeline.to_owned(), targets })
+        let widest = targets.values().map(|target| target.columns.len()).max().unwrap_or(0);
+        let mut store =
+            Self { connection, catalog, own, pipeline: pipeline.to_owned(), targets, adaptive, widest: 0 };
+        store.make_room(widest)?;
+        Ok(store)
+    }
+
+    /// Lets DuckDB have the memory that a table of so many columns needs, where nobody has set it.
+    fn make_room(&mut self, columns: usize) -> Result<()> {
+        if self.adaptive && columns > self.widest {
+            self.connection.execute(&format!("SET memory_limit = '{}'", modest_limit(columns)))?;
+            self.widest = columns;
+        }
+        Ok(())
     }
 
     /// The target of a table, where rows are to be written to it.
@@ -228,6 +245,7 @@ impl Store {
         let mut target = Target::new(table);
         target.adopt(table, shape::fresh(table));
         let name = self.sql_name(&target);
+        self.make_room(target.columns.len())?;
         self.make_schema(&target.schema)?;
         self.connection.execute(&format!("CREATE TABLE {name} ({})", column_list(&target.columns)))?;
         self.targets.insert(table.id, target);
@@ -308,6 +326,7 @@ impl Store {
 
     /// Brings an existing target to the shape of `table`. Says why where its rows cannot be kept.
     fn reshape(&mut self, table: &Arc<Table>) -> Result<Option<String>> {
+        self.make_room(table.columns.len())?;
         let Some(target) = self.targets.get(&table.id) else { return Ok(None) };
         let place = (table.schema.clone(), table.name.clone());
         let moved = (&target.schema, &target.name) != (&place.0, &place.1);

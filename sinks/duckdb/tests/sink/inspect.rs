@@ -65,7 +65,7 @@ fn finds_every_column_and_name_that_a_person_should_know_of() {
         warning [TW-DUCK-033] public.t: DuckDB takes the name of ID for another one: it becomes ID_2
         warning [TW-DUCK-034] public.t: held as text, exactly as Postgres prints it: n (numeric), mood (public.mood)
         error [TW-DUCK-027] DuckDB does not tell Public.T from public.t: the second is stopped
-          to mend it: tables = [..., "!Public.T"], or rename one of them in the source
+          to mend it: tables = [..., '!"Public"."T"'], or rename one of them in the source
         error [TW-DUCK-028] tailwater.x cannot be written: the schema tailwater is the sink's own
           to mend it: tables = [..., "!tailwater.*"]"#]]
     .assert_eq(&findings.join("\n"));
