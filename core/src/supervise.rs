@@ -49,11 +49,11 @@ pub async fn supervise<S: Source, K: Sink>(
     Ok(())
 }
 
-/// Whether an attempt came further for good. Rows of a table that is still being copied are not: the next attempt
-/// copies them again.
+/// Whether an attempt came further for good. Parts of a transaction, or of a table that is still being copied, are not:
+/// the next attempt reads them again.
 fn is_progress(before: &Position, after: &Position) -> bool {
     let whole = |position: &Position| position.copies.values().filter(|copy| copy.done).count();
-    (&before.stream, before.event) != (&after.stream, after.event) || whole(before) < whole(after)
+    (before.stream != after.stream && after.at_boundary()) || whole(before) < whole(after)
 }
 
 /// Until the next attempt, or until `stop`.

@@ -13,7 +13,7 @@ use tailwater_core::{Batch, CopyProgress, Error, Position, Result, Table};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::catalog::{self, Published};
 use crate::config::Config;
@@ -35,6 +35,8 @@ const IN_THE_WAY: [&str; 2] = [error::CHANGED, error::IN_USE];
 /// A slot that another session still uses is waited for: the session of an interrupted copy takes its time to end.
 const SLOT_BOUND: Duration = Duration::from_secs(30);
 const SLOT_PAUSE: Duration = Duration::from_millis(100);
+/// Creating one waits for open transactions. A person is told of it this often.
+const SLOT_SLOW: Duration = Duration::from_secs(10);
 
 /// A copy under way.
 pub(crate) struct Copying {
@@ -211,7 +213,20 @@ async fn create_slot(connection: &mut Connection, slot: &str) -> Result<(Lsn, St
     let options =
         if connection.server_version() >= 150_000 { "(SNAPSHOT 'export')" } else { "EXPORT_SNAPSHOT" };
     let sql = format!("CREATE_REPLICATION_SLOT {} LOGICAL pgoutput {options}", quote::identifier(slot));
-    let rows = connection.query(&sql).await?;
+    let rows = {
+        let mut created = std::pin::pin!(connection.query(&sql));
+        loop {
+            tokio::select! {
+                rows = &mut created => break rows?,
+                () = tokio::time::sleep(SLOT_SLOW) => warn!(
+                    slot,
+                    "the server creates the slot once every transaction has ended that is open now, in any database; \
+                     to see which: SELECT pid, datname, xact_start FROM pg_stat_activity WHERE backend_xid IS NOT NULL; \
+                     SELECT gid, database, prepared FROM pg_prepared_xacts"
+                ),
+            }
+        }
+    };
     let field = |index: usize| rows.first().and_then(|row| row.get(index)).cloned().flatten();
     match (field(1), field(2)) {
         (Some(consistent), Some(snapshot)) => Ok((continuity::lsn(&consistent)?, snapshot)),

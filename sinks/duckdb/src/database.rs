@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::{Arc, Weak};
 
@@ -48,6 +48,23 @@ pub enum StatementType {
     Other,
 }
 
+/// The file that a link leads to, there already or not: `DuckDB` puts its log beside the name it is given, and must find it
+/// there again.
+fn resolved(path: &Path) -> Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().map_or_else(|| target.clone(), |folder| folder.join(&target)),
+            // No link, or nothing there yet.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(error::cannot_open(&format!("{} is a link to itself", path.display())))
+}
+
+/// As many as Linux follows.
+const LINKS_MAX: usize = 40;
+
 impl Database {
     /// Opens the file, creating it where it does not exist. Nothing is ever fetched from the network for it.
     ///
@@ -55,6 +72,7 @@ impl Database {
     /// `Operator` for a wrong setting, folder or file; `Transient` where another process has it open.
     pub fn open(path: &Path, settings: &[(&str, &str)]) -> Result<Self> {
         let name = path.display();
+        let path = &resolved(path)?;
         let path_text = path.to_str().ok_or_else(|| error::cannot_open("the path is not UTF-8"))?;
         if path_text != ":memory:" {
             error::examine_file(path)?;

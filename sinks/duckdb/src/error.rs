@@ -73,12 +73,12 @@ struct Meaning {
 /// The error for a type and message of `DuckDB`.
 pub(crate) fn reported(error_type: ffi::duckdb_error_type, message: &str, values: Values) -> Error {
     let first = message.lines().next().unwrap_or_default();
-    let meaning =
-        meaning(if error_type == ffi::duckdb_error_type_DUCKDB_ERROR_TRANSACTION && is_of_system(first) {
-            ffi::duckdb_error_type_DUCKDB_ERROR_IO
-        } else {
-            error_type
-        });
+    let of_commit = error_type == ffi::duckdb_error_type_DUCKDB_ERROR_TRANSACTION;
+    let meaning = meaning(match () {
+        () if of_commit && is_of_system(first) => ffi::duckdb_error_type_DUCKDB_ERROR_IO,
+        () if of_commit && is_of_memory(first) => ffi::duckdb_error_type_DUCKDB_ERROR_OUT_OF_MEMORY,
+        () => error_type,
+    });
     let text = match (meaning.quotes_values, values) {
         (true, Values::Hidden) => {
             // The part before the first colon is the name of the error type.
@@ -104,6 +104,12 @@ fn is_of_system(message: &str) -> bool {
         let words = io::Error::from_raw_os_error(errno).to_string();
         words.strip_suffix(&format!(" (os error {errno})")) == Some(last)
     })
+}
+
+/// Whether a failed commit failed at the memory limit. It too is told by its message only: `… (243.9 MiB/244.1 MiB used)`.
+fn is_of_memory(message: &str) -> bool {
+    let used = message.rsplit_once('(').and_then(|(_, last)| last.strip_suffix(" used)"));
+    used.is_some_and(|used| used.split_once('/').is_some_and(|(_, limit)| limit.ends_with('B')))
 }
 
 /// No system of ours has more.
@@ -165,7 +171,10 @@ pub(crate) fn examine_file(path: &Path) -> Result<()> {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAGIC_END).read_to_end(&mut start));
     match read {
-        // An empty file is one that DuckDB was about to make.
+        // One that somebody was about to make. DuckDB refuses it, so it makes its own.
+        Ok(0) if !path.with_added_extension("wal").exists() => {
+            std::fs::remove_file(path).map_err(|error| cannot_open(&format!("{}: {error}", path.display())))
+        }
         Ok(0) => Ok(()),
         Ok(_) if start.ends_with(MAGIC) => Ok(()),
         Ok(_) => Err(cannot_open(&format!("{} is not a DuckDB file", path.display()))),
@@ -220,6 +229,13 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
+
+    #[test]
+    fn a_commit_that_lacks_memory_says_so() {
+        let message = "TransactionContext Error: Failed to commit: failed to pin block of size 256.0 KiB (243.9 MiB/244.1 MiB used)";
+        let error = reported(ffi::duckdb_error_type_DUCKDB_ERROR_TRANSACTION, message, Values::Hidden);
+        assert_eq!(error.code(), "TW-DUCK-004");
+    }
 
     #[test]
     fn maps_every_type_and_hides_values() {

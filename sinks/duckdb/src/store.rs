@@ -298,22 +298,18 @@ impl Store {
 
     /// A table or view that is not ours is never touched.
     fn refuse_stranger(&self, table: &Table) -> Result<()> {
-        let of_name = |kind: &str| {
-            format!(
-                "SELECT schema_name FROM duckdb_{kind}s() WHERE database_name = {} AND lower(schema_name) = lower({}) \
-                 AND lower({kind}_name) = lower({})",
-                literal(&self.catalog),
-                literal(&table.schema),
-                literal(&table.name)
-            )
+        let of_kind = |kind: &str| {
+            let catalog = literal(&self.catalog);
+            format!("SELECT schema_name, {kind}_name FROM duckdb_{kind}s() WHERE database_name = {catalog}")
         };
-        let sql = format!("{} UNION ALL {}", of_name("table"), of_name("view"));
-        if state::text_rows(&self.connection, &sql)?.is_empty()
-            || self
-                .targets
-                .get(&table.id)
-                .is_some_and(|own| same_name(&own.schema, &table.schema) && same_name(&own.name, &table.name))
-        {
+        let sql = format!("{} UNION ALL {}", of_kind("table"), of_kind("view"));
+        // Compared here, because DuckDB's own lower() knows more letters than its names do.
+        let is = |schema: &str, name: &str| same_name(schema, &table.schema) && same_name(name, &table.name);
+        let taken = state::text_rows(&self.connection, &sql)?.iter().any(|row| {
+            let mut names = row.iter().map(|name| name.as_deref().unwrap_or_default());
+            is(names.next().unwrap_or_default(), names.next().unwrap_or_default())
+        });
+        if !taken || self.targets.get(&table.id).is_some_and(|own| is(&own.schema, &own.name)) {
             return Ok(());
         }
         let name = table.full_name();

@@ -271,3 +271,32 @@ fn text_reaches_a_table_fast() {
     let expected = row.map(|text| Some(String::from_utf8(text.to_vec()).unwrap()));
     assert_eq!(rows, [expected.to_vec()]);
 }
+
+#[test]
+fn a_link_leads_to_one_file_and_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link) = (folder.path().join("real.duckdb"), folder.path().join("link.duckdb"));
+    std::os::unix::fs::symlink("real.duckdb", &link).unwrap();
+    let database = Database::open(&link, &[]).unwrap();
+    let connection = database.connect().unwrap();
+    connection.execute("CREATE TABLE t (id INT); INSERT INTO t VALUES (1)").unwrap();
+    // As a kill would leave them.
+    let crashed = folder.path().join("crashed.duckdb");
+    for ending in ["", ".wal"] {
+        let from = format!("{}{ending}", file.display());
+        std::fs::copy(&from, format!("{}{ending}", crashed.display())).unwrap();
+    }
+    drop((connection, database));
+    for path in [&link, &file, &crashed] {
+        let connection = Database::open(path, &[]).unwrap().connect().unwrap();
+        connection.execute("SELECT id FROM t").unwrap();
+    }
+}
+
+#[test]
+fn an_empty_file_is_made_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.duckdb");
+    std::fs::File::create(&file).unwrap();
+    Database::open(&file, &[]).unwrap().connect().unwrap().execute("CREATE TABLE t (id INT)").unwrap();
+}
