@@ -23,6 +23,7 @@ use crate::copytext::Decoder;
 use crate::error;
 use crate::lsn::Lsn;
 use crate::quote;
+use crate::ranges::{self, Range};
 use crate::stream::now_us;
 
 /// Bytes of a batch that a session fills. Sessions + 1 of them exist at a time.
@@ -67,14 +68,6 @@ struct Piece {
     table: usize,
     rows: Batch,
     range_done: bool,
-}
-
-/// One `COPY`: some pages of one heap, into one target table.
-#[derive(Debug, Clone)]
-struct Range {
-    table: usize,
-    sql: String,
-    what: String,
 }
 
 /// The tables a copy will write, as the sink is told before anything is created at the server.
@@ -125,7 +118,7 @@ pub(crate) async fn begin(
     let ranges: Vec<Range> = published
         .iter()
         .enumerate()
-        .flat_map(|(index, one)| ranges(index, one, config.copy_range_bytes))
+        .flat_map(|(index, one)| ranges::cut(index, one, config.copy_range_bytes))
         .collect();
     let tables = published.iter().enumerate().map(|(index, one)| Copied {
         table: Arc::clone(&one.table),
@@ -291,42 +284,6 @@ async fn prove_unchanged(guard: &mut Connection, published: &[Published], config
         }
     }
     Ok(())
-}
-
-/// Cuts a table into ranges of pages. The last one of each heap is open: it may have grown.
-fn ranges(index: usize, published: &Published, range_bytes: u64) -> Vec<Range> {
-    let pages_max = (range_bytes / 8192).max(1);
-    let columns: Vec<String> =
-        published.table.columns.iter().map(|column| quote::identifier(&column.name)).collect();
-    let columns = columns.join(", ");
-    let mut ranges = Vec::new();
-    for heap in &published.heaps {
-        let mut first = 0;
-        loop {
-            let next = first + pages_max;
-            let last = next >= heap.pages;
-            let mut conditions = Vec::new();
-            if first > 0 {
-                conditions.push(format!("ctid >= '({first},0)'::tid"));
-            }
-            if !last {
-                conditions.push(format!("ctid < '({next},0)'::tid"));
-            }
-            conditions.extend(published.row_filter.iter().map(|filter| format!("({filter})")));
-            let filter = if conditions.is_empty() {
-                String::new()
-            } else {
-                format!(" WHERE {}", conditions.join(" AND "))
-            };
-            let sql = format!("COPY (SELECT {columns} FROM ONLY {}{filter}) TO STDOUT", heap.sql_name);
-            ranges.push(Range { table: index, sql, what: format!("{} from page {first}", heap.sql_name) });
-            if last {
-                break;
-            }
-            first = next;
-        }
-    }
-    ranges
 }
 
 /// One session: takes ranges from the queue until it is empty.

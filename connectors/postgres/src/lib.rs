@@ -24,6 +24,7 @@ mod parts;
 pub mod pattern;
 pub mod pgoutput;
 pub mod quote;
+mod ranges;
 mod rows;
 mod session;
 pub mod setup;
