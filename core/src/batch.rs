@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, Position, Result, Table};
+use crate::{Change, Error, Event, Position, Result, Table, Transaction};
 
 /// One value of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,58 +25,6 @@ pub enum Value<'a> {
 pub struct Row<'a> {
     cells: &'a [Cell],
     bytes: &'a [u8],
-}
-
-/// What happened.
-#[allow(missing_docs, reason = "the fields say what they are: the table, its old and its new row")]
-#[derive(Debug, Clone, Copy)]
-pub enum Change<'a> {
-    /// A row came to be.
-    Insert { table: &'a Arc<Table>, new: Row<'a> },
-    /// A row changed. `old` is there when the key changed (key values only, the others unsent) or when the table
-    /// sends whole old rows; otherwise the key is the one in `new`.
-    Update { table: &'a Arc<Table>, old: Option<Row<'a>>, new: Row<'a> },
-    /// A row went; `old` holds its key at least.
-    Delete { table: &'a Arc<Table>, old: Row<'a> },
-    /// All rows went.
-    Truncate { table: &'a Arc<Table> },
-    /// From here on the table has this shape. Comes before the first change after every (re)start of the source too,
-    /// so a sink compares it with what it has.
-    Shape { table: &'a Arc<Table> },
-    /// The table is gone.
-    Drop { table: &'a Arc<Table> },
-    /// The first copy of the table starts: whatever an unfinished copy left in the target is to go. Where nothing has been
-    /// streamed yet (`to.stream` is empty), that are also the tables that `to.copies` does not list.
-    CopyStart { table: &'a Arc<Table> },
-    /// A row as it was when the copy's snapshot was taken.
-    Copied { table: &'a Arc<Table>, new: Row<'a> },
-    /// The table's first copy is whole.
-    CopyEnd { table: &'a Arc<Table> },
-    /// A message somebody wrote into the log (`pg_logical_emit_message`).
-    Message { prefix: &'a [u8], content: &'a [u8], transactional: bool },
-}
-
-/// The source transaction of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transaction<'a> {
-    /// Its commit position, in the notation of [`Position::stream`]; for a copied row, the snapshot's.
-    pub id: &'a str,
-    /// When it was committed, µs since 1970 by the source's clock.
-    pub commit_time_us: i64,
-    /// Its number at the source; 0 where there is none.
-    pub xid: u64,
-}
-
-/// A change with where it belongs. `(position.source, transaction.id, ordinal)` is its id, the same after any replay.
-#[derive(Debug, Clone, Copy)]
-pub struct Event<'a> {
-    /// What happened.
-    pub change: Change<'a>,
-    /// In which transaction.
-    pub transaction: Transaction<'a>,
-    /// Its number inside the transaction, from 0, counting rows, truncates and messages. Events that a restart may add
-    /// (shapes, copy marks) have the number of the one that follows.
-    pub ordinal: u64,
 }
 
 /// A span of the arena, or a marker in `len`.
@@ -124,6 +72,7 @@ struct Entry {
     ordinal: u32,
     old: RowId,
     new: RowId,
+    log_offset: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +81,11 @@ struct TransactionEntry {
     commit_time_us: i64,
     xid: u64,
     first_ordinal: u64,
+    follows: u64,
+    starts: u64,
+    ends: u64,
+    origin: Cell,
+    origin_offset: u64,
 }
 
 /// Changes in commit order, covering the source from `from` (exclusive) to `to` (inclusive).
@@ -157,6 +111,8 @@ pub struct Batch {
     last_table: u32,
     /// Ordinal of the next event, counted from its transaction's first.
     next_ordinal: u32,
+    /// Where the next event stands in the log.
+    log_offset: u64,
 }
 
 impl Batch {
@@ -172,6 +128,7 @@ impl Batch {
         self.transactions.clear();
         self.tables.clear();
         self.table_index.clear();
+        self.log_offset = 0;
         self.bytes_max = bytes_max;
         self.bytes.shrink_to(bytes_max);
         self.cells.shrink_to(bytes_max / size_of::<Cell>());
@@ -238,9 +195,59 @@ impl Batch {
         std::io::Write::write_fmt(&mut self.bytes, id)
             .map_err(|error| Error::data("TW-CORE-001", format!("write a transaction id: {error}")))?;
         let id = self.cell(start)?;
-        self.transactions.push(TransactionEntry { id, commit_time_us, xid, first_ordinal });
+        self.transactions.push(TransactionEntry {
+            id,
+            commit_time_us,
+            xid,
+            first_ordinal,
+            follows: 0,
+            starts: 0,
+            ends: 0,
+            origin: Cell { start: 0, len: 0 },
+            origin_offset: 0,
+        });
         self.next_ordinal = 0;
         Ok(())
+    }
+
+    /// The transaction that was named last begins there in the log, after one that ended at `follows`.
+    pub fn starts(&mut self, log_offset: u64, follows: u64) {
+        if let Some(last) = self.transactions.last_mut() {
+            (last.starts, last.follows) = (log_offset, follows);
+        }
+    }
+
+    /// The transaction that was named last ends there in the log.
+    pub fn ends(&mut self, log_offset: u64) {
+        if let Some(last) = self.transactions.last_mut() {
+            last.ends = log_offset;
+        }
+    }
+
+    /// The transaction that was named last came from the server `name`, and ended there in its log.
+    ///
+    /// # Errors
+    /// `Data` where the arena is full.
+    pub fn origin(&mut self, name: &str, log_offset: u64) -> Result<()> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_bytes());
+        let origin = self.cell(start)?;
+        if let Some(last) = self.transactions.last_mut() {
+            (last.origin, last.origin_offset) = (origin, log_offset);
+        }
+        Ok(())
+    }
+
+    /// The events that follow stand there in the log: [`Event::log_offset`].
+    #[inline]
+    pub fn set_log_offset(&mut self, log_offset: u64) {
+        self.log_offset = log_offset;
+    }
+
+    /// What was set last.
+    #[must_use]
+    pub fn log_offset(&self) -> u64 {
+        self.log_offset
     }
 
     /// Copies values into the arena. One per column of the table that the row is then used with.
@@ -355,7 +362,8 @@ impl Batch {
             reason = "a batch is bounded in bytes far below u32::MAX entries"
         )]
         let transaction = (self.transactions.len() - 1) as u32;
-        self.entries.push(Entry { op, table, transaction, ordinal: self.next_ordinal, old, new });
+        let (ordinal, log_offset) = (self.next_ordinal, self.log_offset);
+        self.entries.push(Entry { op, table, transaction, ordinal, old, new, log_offset });
         self.next_ordinal += match op {
             Op::Insert | Op::Update | Op::UpdateWithOld | Op::Delete => 1,
             Op::Truncate | Op::Copied | Op::Message { .. } => 1,
@@ -425,10 +433,18 @@ impl Batch {
             },
         };
         let ordinal = transaction.first_ordinal + u64::from(entry.ordinal);
-        let id = std::str::from_utf8(span(&self.bytes, transaction.id)).unwrap_or_default();
-        let transaction =
-            Transaction { id, commit_time_us: transaction.commit_time_us, xid: transaction.xid };
-        Event { change, transaction, ordinal }
+        let text = |cell| std::str::from_utf8(span(&self.bytes, cell)).unwrap_or_default();
+        let transaction = Transaction {
+            id: text(transaction.id),
+            commit_time_us: transaction.commit_time_us,
+            xid: transaction.xid,
+            follows: transaction.follows,
+            starts: transaction.starts,
+            ends: transaction.ends,
+            origin: text(transaction.origin),
+            origin_offset: transaction.origin_offset,
+        };
+        Event { change, transaction, ordinal, log_offset: entry.log_offset }
     }
 
     #[allow(clippy::indexing_slicing, reason = "a RowId is made by add_row from this batch")]
@@ -475,7 +491,7 @@ fn full() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Column, Fill, Type};
+    use crate::{Column, Declared, Fill, Type};
 
     fn table() -> Arc<Table> {
         let column = |id, name: &str| Column {
@@ -485,6 +501,7 @@ mod tests {
             source_type: "text".into(),
             type_id: 25,
             fill: Fill::Null,
+            declared: Declared::default(),
         };
         let columns = vec![column(1, "id"), column(2, "note")];
         Arc::new(Table {
@@ -493,6 +510,7 @@ mod tests {
             name: "t".into(),
             columns,
             key: vec![0],
+            declared_key: Vec::new(),
             streamed_from_birth: true,
         })
     }

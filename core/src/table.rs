@@ -13,6 +13,9 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// Indexes into `columns` of the key that identifies a row; empty where nothing does.
     pub key: Vec<usize>,
+    /// Indexes into `columns` of the key as declared, in its own order: the primary key, or where there is none the
+    /// first unique index by name. Unlike `key`, old rows need not carry it, and its columns may be NULL in an index.
+    pub declared_key: Vec<usize>,
     /// Whether it is proven that the stream carries every row since the table was created. Where it is not, a table
     /// that was never copied may lack rows, and a sink that first hears of it in the stream must not pretend that it is
     /// whole.
@@ -34,6 +37,22 @@ pub struct Column {
     pub type_id: u32,
     /// What the rows that existed before this column did hold in it.
     pub fill: Fill,
+    /// What else the source says of it.
+    pub declared: Declared,
+}
+
+/// What a source declares of a column beyond what its values are, for sinks that hand the declaration on. It is as of
+/// when the shape was looked up: a change of it alone makes no new shape.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// NULL is not allowed.
+    pub not_null: bool,
+    /// What a row gets that does not name the column, as an expression of the source: `'x'::text`, `now()`.
+    pub default: Option<String>,
+    /// [`Column::source_type`] with domains replaced by what they are over.
+    pub base_type: String,
+    /// The labels of an enumerated type, or of the elements of an array of one, in order.
+    pub labels: Vec<String>,
 }
 
 /// What older rows hold in a column that has been added.

@@ -9,6 +9,7 @@ use tailwater_core::pipeline::Options;
 use tailwater_core::status::Publisher;
 use tailwater_core::{Error, Finding, Position, Result, supervise};
 use tailwater_duckdb::{Answer, DuckDb};
+use tailwater_kafka::Kafka;
 use tailwater_postgres::PostgresSource;
 use tailwater_postgres::inspect::Behind;
 use tailwater_stdout::Stdout;
@@ -33,6 +34,10 @@ pub(crate) async fn supervise(
             let connect = || Ok((PostgresSource::new(source.clone()), DuckDb::new(sink.clone())));
             supervise::supervise(name, connect, options, stop, status).await
         }
+        (Source::Postgres(source), Sink::Kafka(sink)) => {
+            let connect = || Ok((PostgresSource::new(source.clone()), Kafka::new((**sink).clone())));
+            supervise::supervise(name, connect, options, stop, status).await
+        }
         (Source::Postgres(source), Sink::Stdout(sink)) => {
             let connect = || Ok((PostgresSource::new(source.clone()), Stdout::new(sink.clone())));
             supervise::supervise(name, connect, options, stop, status).await
@@ -51,6 +56,11 @@ pub(crate) async fn check(pipeline: &Pipeline) -> Vec<Finding> {
     };
     findings.extend(match &pipeline.sink {
         Sink::DuckDb(sink) => tailwater_duckdb::check(sink, &tables),
+        Sink::Kafka(sink) => {
+            let sink = (**sink).clone();
+            let check = move || tailwater_kafka::check(&sink, &tables);
+            tokio::task::spawn_blocking(check).await.unwrap_or_default()
+        }
         Sink::Stdout(sink) => check::writable(&sink.position).into_iter().collect(),
     });
     findings
@@ -63,6 +73,10 @@ pub(crate) async fn check(pipeline: &Pipeline) -> Vec<Finding> {
 pub(crate) fn position(pipeline: &Pipeline) -> Result<Option<Held>> {
     match &pipeline.sink {
         Sink::DuckDb(sink) => duckdb_position(sink),
+        Sink::Kafka(sink) => {
+            let held = tailwater_kafka::position(sink)?;
+            Ok(held.map(|held| Held { position: held.position, age: held.age }))
+        }
         Sink::Stdout(sink) => Ok(tailwater_stdout::position(sink)?.map(|position| {
             let written = std::fs::metadata(&sink.position).and_then(|file| file.modified());
             Held { position, age: written.ok().and_then(|written| written.elapsed().ok()) }
@@ -118,7 +132,7 @@ pub(crate) fn stopped_tables(pipeline: &Pipeline) -> Result<Vec<(String, String)
             let stopped = tailwater_duckdb::stopped_tables(sink)?;
             Ok(stopped.into_iter().map(|stopped| (stopped.table, stopped.reason)).collect())
         }
-        Sink::DuckDb(_) | Sink::Stdout(_) => Ok(Vec::new()),
+        Sink::DuckDb(_) | Sink::Kafka(_) | Sink::Stdout(_) => Ok(Vec::new()),
     }
 }
 
@@ -129,8 +143,8 @@ pub(crate) fn stopped_tables(pipeline: &Pipeline) -> Result<Vec<(String, String)
 pub(crate) fn query(pipeline: &Pipeline, sql: &str) -> Result<Answer> {
     match &pipeline.sink {
         Sink::DuckDb(sink) => tailwater_duckdb::query(&sink.path, sql),
-        Sink::Stdout(_) => {
-            Err(Error::operator("TW-CLI-005", "[sink.stdout] keeps nothing that could be asked"))
+        Sink::Kafka(_) | Sink::Stdout(_) => {
+            Err(Error::operator("TW-CLI-005", "this sink keeps nothing that could be asked"))
         }
     }
 }
@@ -140,6 +154,8 @@ pub(crate) fn runs(pipeline: &Pipeline) -> bool {
     match &pipeline.sink {
         Sink::DuckDb(sink) => UnixStream::connect(tailwater_duckdb::query::socket_path(&sink.path)).is_ok(),
         Sink::Stdout(sink) => tailwater_stdout::is_running(sink),
+        // The broker knows no reader of a transactional id; the source refuses while the slot is in use.
+        Sink::Kafka(_) => false,
     }
 }
 
@@ -153,8 +169,8 @@ pub(crate) fn digest(pipeline: &Pipeline, schema: &str, table: &str) -> Result<D
             let database = tailwater_duckdb::Database::open(&sink.path, &[("access_mode", "read_only")])?;
             tailwater_duckdb::digest(&database.connect()?, &format!("FROM \"{schema}\".\"{table}\""))
         }
-        Sink::Stdout(_) => {
-            Err(Error::operator("TW-CLI-005", "[sink.stdout] keeps nothing that could be hashed"))
+        Sink::Kafka(_) | Sink::Stdout(_) => {
+            Err(Error::operator("TW-CLI-005", "this sink keeps nothing that could be hashed"))
         }
     }
 }

@@ -26,9 +26,7 @@ impl Program {
     /// Where it cannot be written.
     #[must_use]
     pub fn new(url: &str, name: &str, patterns: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let sink = format!("[sink.duckdb]\npath = \"{}\"\n", folder.path().join("target.duckdb").display());
-        Self::in_folder(folder, url, name, patterns, &sink)
+        Self::with_sink(url, name, patterns, "[sink.duckdb]\npath = \"target.duckdb\"\n")
     }
 
     /// As [`Program::new`], to standard output, which nobody reads.
@@ -37,10 +35,16 @@ impl Program {
     /// Where it cannot be written.
     #[must_use]
     pub fn to_stdout(url: &str, name: &str, patterns: &[&str]) -> Self {
-        Self::in_folder(tempfile::tempdir().unwrap(), url, name, patterns, "[sink.stdout]\n")
+        Self::with_sink(url, name, patterns, "[sink.stdout]\n")
     }
 
-    fn in_folder(folder: TempDir, url: &str, name: &str, patterns: &[&str], sink: &str) -> Self {
+    /// Likewise, with a sink of another kind.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn with_sink(url: &str, name: &str, patterns: &[&str], sink: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let tables = patterns.join("\", \"");
         let text = format!("[source.postgres]\nurl = \"{url}\"\ntables = [\"{tables}\"]\n\n{sink}");
         fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();

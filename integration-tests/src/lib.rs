@@ -16,6 +16,8 @@ pub mod client;
 pub mod contract;
 pub mod edge_values;
 pub mod faults;
+pub mod kafka;
+pub mod lines;
 pub mod pipeline;
 pub mod proxy;
 pub mod random;

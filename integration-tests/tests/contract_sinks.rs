@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure here is a failed test")]
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value};
 use tailwater_core::Table;
 use tailwater_duckdb::{Connection, Database, DuckDb};
 use tailwater_integration_tests::contract::sink::{Row, Target, contract};
+use tailwater_integration_tests::kafka::{self, Broker};
+use tailwater_integration_tests::lines::{Reader, text};
+use tailwater_kafka::{Delivery, Kafka, TopicSettings};
 use tailwater_stdout::Stdout;
 use tempfile::TempDir;
 
@@ -21,6 +24,16 @@ fn duckdb_keeps_the_contract() {
 #[test]
 fn stdout_keeps_the_contract() {
     contract(|| Lines { folder: tempfile::tempdir().unwrap(), pipe: Pipe::default() });
+}
+
+#[test]
+fn kafka_keeps_the_contract_exactly_once() {
+    contract(|| Topic::new(Delivery::ExactlyOnce));
+}
+
+#[test]
+fn kafka_keeps_the_contract_at_least_once() {
+    contract(|| Topic::new(Delivery::AtLeastOnce));
 }
 
 struct DuckDbFile(TempDir);
@@ -97,134 +110,62 @@ impl Target for Lines {
     fn rows(&self, _open: Option<&Stdout<Pipe>>, table: &Table) -> Vec<Row> {
         let text = String::from_utf8(self.pipe.0.lock().unwrap().clone()).unwrap();
         let mut reader = Reader::default();
-        text.lines().for_each(|line| reader.line(serde_json::from_str(line).unwrap()));
-        let Some(replica) = reader.tables.values().find(|replica| replica.is(&table.schema, &table.name))
-        else {
-            return Vec::new();
-        };
-        let ids = table.columns.iter().map(|column| replica.id_of(&column.name).unwrap());
-        let ids: Vec<u64> = ids.collect();
-        replica.rows.iter().map(|row| ids.iter().map(|id| row[id].clone()).collect()).collect()
+        for line in text.lines() {
+            let line: Map<String, Value> = serde_json::from_str(line).unwrap();
+            let commit = line.contains_key("commit");
+            reader.line(line, commit);
+        }
+        reader.rows(table)
     }
 }
 
-/// Applies lines as the documentation of the sink says: nothing before its transaction's `commit`, no id twice.
-#[derive(Default)]
-struct Reader {
-    /// By table id.
-    tables: BTreeMap<u64, Replica>,
-    seen: BTreeSet<(String, u64)>,
-    transaction: Vec<Map<String, Value>>,
+/// What a reader of a topic with one partition, to which all tables go, makes of its records.
+struct Topic {
+    broker: Arc<Broker>,
+    config: tailwater_kafka::Config,
 }
 
-#[derive(Default)]
-struct Replica {
-    schema: String,
-    name: String,
-    columns: Vec<(u64, String, bool)>,
-    rows: Vec<BTreeMap<u64, Option<String>>>,
+impl Topic {
+    fn new(delivery: Delivery) -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let broker = kafka::shared();
+        let name = format!("contract_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut config = tailwater_kafka::Config::new(&name, broker.address());
+        config.naming.pattern = "{prefix}".to_owned();
+        config.format = tailwater_kafka::Format::Json;
+        config.delivery = delivery;
+        let configs = vec![("max.message.bytes".to_owned(), (64 << 20).to_string())];
+        let topic = "*".to_owned();
+        config.topics = vec![TopicSettings { topic, partitions: Some(1), replication: Some(1), configs }];
+        Self { broker, config }
+    }
 }
 
-fn text(line: &Map<String, Value>, key: &str) -> String {
-    line[key].as_str().unwrap().to_owned()
-}
+impl Target for Topic {
+    type Sink = Kafka;
 
-impl Reader {
-    fn line(&mut self, line: Map<String, Value>) {
-        let kind = text(&line, "type");
-        if kind.starts_with("snapshot") {
-            return self.apply(&line);
-        }
-        let id = (text(&line, "position"), line["ordinal"].as_u64().unwrap());
-        let commit = line.contains_key("commit");
-        // A shape and a drop have the number of the event that follows, and do the same when they come again.
-        if matches!(kind.as_str(), "schema" | "drop") || self.seen.insert(id) {
-            self.transaction.push(line);
-        }
-        if commit {
-            std::mem::take(&mut self.transaction).iter().for_each(|line| self.apply(line));
-        }
+    fn sink(&self) -> Kafka {
+        Kafka::new(self.config.clone())
     }
 
-    fn apply(&mut self, line: &Map<String, Value>) {
-        let kind = text(line, "type");
-        match kind.as_str() {
-            "message" => return,
-            "schema" | "snapshot-start" => {
-                let replica = self.tables.entry(line["id"].as_u64().unwrap()).or_default();
-                replica.reshape(line);
-                if kind == "snapshot-start" {
-                    replica.rows.clear();
+    /// What is visible exactly once is committed; what is there at least once counts up to the position.
+    fn rows(&self, _open: Option<&Kafka>, table: &Table) -> Vec<Row> {
+        let held = tailwater_kafka::position(&self.config).unwrap().map(|held| held.position.stream);
+        let mut reader = Reader::default();
+        for record in self.broker.read(&self.config.pipeline) {
+            let line: Map<String, Value> = serde_json::from_str(&record.value.unwrap()).unwrap();
+            match self.config.delivery {
+                Delivery::ExactlyOnce => {
+                    let repeated = reader.seen.len();
+                    let counted = !matches!(text(&line, "type").as_str(), "schema" | "drop")
+                        && !text(&line, "type").starts_with("snapshot");
+                    reader.line(line, true);
+                    assert!(!counted || reader.seen.len() > repeated, "a record is there twice");
                 }
-                return;
-            }
-            _ => {}
-        }
-        let (schema, name) = (text(line, "schema"), text(line, "table"));
-        let (&id, replica) = self.tables.iter_mut().find(|(_, replica)| replica.is(&schema, &name)).unwrap();
-        match kind.as_str() {
-            "insert" | "snapshot" => {
-                let row = replica.values(&line["data"]);
-                replica.rows.push(row);
-            }
-            "update" => {
-                let new = replica.values(&line["data"]);
-                let key = line.get("old").map_or_else(|| new.clone(), |old| replica.values(old));
-                let index = replica.find(&key);
-                replica.rows[index].extend(new);
-            }
-            "delete" => {
-                let index = replica.find(&replica.values(&line["data"]));
-                replica.rows.remove(index);
-            }
-            "truncate" => replica.rows.clear(),
-            "drop" => drop(self.tables.remove(&id)),
-            "snapshot-end" => {}
-            other => panic!("{other}"),
-        }
-    }
-}
-
-impl Replica {
-    fn is(&self, schema: &str, name: &str) -> bool {
-        self.schema == schema && self.name == name
-    }
-
-    fn id_of(&self, column: &str) -> Option<u64> {
-        self.columns.iter().find(|(_, name, _)| name == column).map(|(id, ..)| *id)
-    }
-
-    fn reshape(&mut self, line: &Map<String, Value>) {
-        (self.schema, self.name) = (text(line, "schema"), text(line, "table"));
-        self.columns.clear();
-        for column in line["columns"].as_array().unwrap() {
-            let column = column.as_object().unwrap();
-            let id = column["id"].as_u64().unwrap();
-            self.columns.push((id, text(column, "name"), column["key"].as_bool().unwrap()));
-            let fill = column.get("fill").and_then(plain);
-            for row in &mut self.rows {
-                row.entry(id).or_insert_with(|| fill.clone());
+                Delivery::AtLeastOnce if Some(text(&line, "position")) <= held => reader.line(line, true),
+                Delivery::AtLeastOnce => {}
             }
         }
-    }
-
-    fn values(&self, values: &Value) -> BTreeMap<u64, Option<String>> {
-        let values = values.as_object().unwrap();
-        values.iter().map(|(name, value)| (self.id_of(name).unwrap(), plain(value))).collect()
-    }
-
-    fn find(&self, row: &BTreeMap<u64, Option<String>>) -> usize {
-        let key: Vec<u64> = self.columns.iter().filter(|(_, _, key)| *key).map(|(id, ..)| *id).collect();
-        assert!(!key.is_empty(), "{} has no key", self.name);
-        let same = |other: &&BTreeMap<u64, Option<String>>| key.iter().all(|id| other[id] == row[id]);
-        self.rows.iter().position(|other| same(&other)).unwrap()
-    }
-}
-
-fn plain(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Some(value.to_string()),
+        reader.rows(table)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use tailwater_core::array::{Array, Token};
 use tailwater_core::{Error, Result};
 
 use crate::pgoutput::ReplicaIdentity;
@@ -37,6 +38,18 @@ impl<'a> Fields<'a> {
             numbers.push(number);
         }
         Ok(numbers)
+    }
+
+    /// An array without NULL or further dimensions; NULL is none.
+    pub(crate) fn elements(&self, index: usize) -> Result<Vec<String>> {
+        let Some(literal) = self.optional(index) else { return Ok(Vec::new()) };
+        let mut elements = Vec::new();
+        for token in Array::parse(literal.as_bytes())?.tokens() {
+            if let Token::Element(element) = token? {
+                elements.push(String::from_utf8_lossy(&element.text()).into_owned());
+            }
+        }
+        Ok(elements)
     }
 
     pub(crate) fn flag(&self, index: usize) -> Result<bool> {

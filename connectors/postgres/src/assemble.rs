@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tailwater_core::{Batch, Error, Result, Table};
 
 use crate::lsn::Lsn;
+use crate::open::Open;
 use crate::parts::Parts;
 use crate::pgoutput::{Message, Old, Relations, Tuple};
 use crate::rows::{full_row, identified, old_row};
@@ -41,20 +42,6 @@ struct Known {
     settled: bool,
 }
 
-/// The transaction being assembled.
-#[derive(Debug)]
-struct Open {
-    commit: Lsn,
-    commit_time_us: i64,
-    xid: u32,
-    /// Counted events so far, skipped ones included.
-    ordinal: u64,
-    /// Whether the target has all of it.
-    skip: bool,
-    /// Whether the current batch has been told of it.
-    named: bool,
-}
-
 /// What a message means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -80,6 +67,8 @@ pub struct Assembler {
     open: Option<Open>,
     /// End of the last whole transaction, or later when the server said that nothing was committed since.
     covered: Lsn,
+    /// End of the newest transaction that brought something, or message outside of any.
+    last_end: Lsn,
     /// When the newest transaction was committed that has begun here; 0 once the server says that nothing follows.
     last_commit_us: i64,
     /// Where the stream starts; what was committed before is in the target.
@@ -92,7 +81,7 @@ impl Assembler {
     /// Assembles what comes after `start` and the first `skip_events` events of the transaction that follows.
     #[must_use]
     pub fn new(start: Lsn, skip_events: u64) -> Self {
-        Self { covered: start, start, skip_events, ..Self::default() }
+        Self { covered: start, last_end: start, start, skip_events, ..Self::default() }
     }
 
     /// End of what has been assembled whole.
@@ -294,14 +283,27 @@ impl Assembler {
                 }
                 let skip = final_lsn < self.start;
                 self.last_commit_us = commit_time_us;
-                self.open =
-                    Some(Open { commit: final_lsn, commit_time_us, xid, ordinal: 0, skip, named: false });
+                self.open = Some(Open {
+                    commit: final_lsn,
+                    commit_time_us,
+                    xid,
+                    ordinal: 0,
+                    skip,
+                    named: false,
+                    starts: Lsn(batch.log_offset()),
+                    follows: self.last_end,
+                    origin: None,
+                });
             }
             Message::Commit(commit) => {
                 let Some(open) = self.open.take() else { return Err(out_of_place("Commit")) };
                 if !open.skip {
                     self.skip_events = 0;
                     self.covered = commit.end_lsn;
+                    self.last_end = commit.end_lsn;
+                    if open.named && batch.has_events() {
+                        batch.ends(commit.end_lsn.0);
+                    }
                 }
                 return Ok(Step::Committed);
             }
@@ -318,8 +320,13 @@ impl Assembler {
             Message::Message { transactional: false, lsn, prefix, content, .. } => {
                 self.lone_message(lsn, prefix, content, batch)?;
             }
-            // Not needed: types come from the catalogue, and where a change originated does not alter it.
-            Message::Type { .. } | Message::Origin { .. } => {}
+            Message::Origin { origin_lsn, name } => {
+                if let Some(open) = &mut self.open {
+                    open.origin = Some((name.to_owned(), origin_lsn));
+                }
+            }
+            // Not needed: types come from the catalogue.
+            Message::Type { .. } => {}
             Message::StreamStart { .. }
             | Message::StreamStop
             | Message::StreamCommit { .. }
@@ -385,7 +392,7 @@ impl Assembler {
             return Ok(false);
         }
         if !open.named || !batch.has_events() {
-            name(open, open.ordinal - 1, batch)?;
+            open.name(open.ordinal - 1, batch)?;
         }
         Ok(true)
     }
@@ -394,7 +401,7 @@ impl Assembler {
     fn name_transaction(&mut self, batch: &mut Batch) -> Result<()> {
         match &mut self.open {
             Some(open) if open.named && batch.has_events() => Ok(()),
-            Some(open) => name(open, open.ordinal, batch),
+            Some(open) => open.name(open.ordinal, batch),
             None => batch.transaction(format_args!("{}", self.covered), 0, 0, 0),
         }
     }
@@ -452,22 +459,14 @@ impl Assembler {
             return Ok(());
         }
         batch.transaction(format_args!("{lsn}"), 0, 0, 0)?;
+        self.last_end = lsn;
+        batch.starts(lsn.0, lsn.0);
         batch.message(prefix, content, false)?;
         if let Some(open) = &mut self.open {
             open.named = false;
         }
         Ok(())
     }
-}
-
-fn name(open: &mut Open, first_ordinal: u64, batch: &mut Batch) -> Result<()> {
-    open.named = true;
-    batch.transaction(
-        format_args!("{}", open.commit),
-        open.commit_time_us,
-        u64::from(open.xid),
-        first_ordinal,
-    )
 }
 
 impl Known {
@@ -484,7 +483,7 @@ fn out_of_place(what: &str) -> Error {
 mod tests {
     #![allow(clippy::wildcard_enum_match_arm, reason = "a rendering for tests")]
 
-    use tailwater_core::{Change, Column, Fill, Position, Type, Value};
+    use tailwater_core::{Change, Column, Declared, Fill, Position, Type, Value};
 
     use super::*;
     use crate::pgoutput::decode;
@@ -503,6 +502,7 @@ mod tests {
             source_type: "text".into(),
             type_id: 25,
             fill: Fill::Null,
+            declared: Declared::default(),
         };
         let columns = vec![column(1, "id"), column(2, "note")];
         Arc::new(Table {
@@ -511,6 +511,7 @@ mod tests {
             name: name.into(),
             columns,
             key: vec![0],
+            declared_key: Vec::new(),
             streamed_from_birth: true,
         })
     }

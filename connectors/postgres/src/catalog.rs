@@ -70,6 +70,8 @@ pub struct TableRow {
     pub primary_key: Vec<u32>,
     /// The columns of the index that `REPLICA IDENTITY USING INDEX` names.
     pub identity_index: Vec<u32>,
+    /// The columns of the primary key in its order, deferrable or not; without one, of the first unique index by name.
+    pub declared_key: Vec<u32>,
     /// Its file, or one of its partitions', is not the first: it was rewritten or truncated once.
     pub rewritten: bool,
     /// Where its rows lie: itself, or the leaves of its partitions.
@@ -99,6 +101,8 @@ pub struct ColumnRow {
     pub not_null: bool,
     /// What new rows get that do not name it.
     pub default: DefaultValue,
+    /// The same, as SQL.
+    pub default_sql: Option<String>,
     /// What rows older than the column hold.
     pub missing: Missing,
 }
@@ -198,6 +202,7 @@ pub async fn table(connection: &mut Connection, oid: u32, types: &BTreeSet<(u32,
         identity: ReplicaIdentity::Nothing,
         primary_key: Vec::new(),
         identity_index: Vec::new(),
+        declared_key: Vec::new(),
         rewritten: false,
         heaps: Vec::new(),
         all_tables: all_tables.collect(),
@@ -237,9 +242,10 @@ pub async fn tables(
             rewritten: row.flag(5)?,
             primary_key: row.numbers(6)?,
             identity_index: row.numbers(7)?,
-            heaps: row.numbers(8)?,
-            all_tables: names(row.optional(9)).collect(),
-            listed: row.flag(10)?,
+            declared_key: row.numbers(8)?,
+            heaps: row.numbers(9)?,
+            all_tables: names(row.optional(10)).collect(),
+            listed: row.flag(11)?,
             columns: columns.remove(&oid).unwrap_or_default(),
             types: Arc::clone(&types),
         })
@@ -274,6 +280,7 @@ async fn columns(connection: &mut Connection, oids: &[u32]) -> Result<BTreeMap<u
             modifier: row.number(4)?,
             not_null: row.flag(5)?,
             default,
+            default_sql: row.optional(12).map(str::to_owned),
             missing,
         });
     }
@@ -310,9 +317,12 @@ async fn read_types(connection: &mut Connection, wanted: &BTreeSet<(u32, i32)>) 
             ("b" | "c" | "p" | "r" | "m", None) => Form::Plain,
             (_, None) => return Err(row.strange(2)),
         };
-        types.insert(row.number(0)?, TypeRow { name: row.text(1)?.to_owned(), form });
+        let labels = row.elements(6)?;
+        types.insert(row.number(0)?, TypeRow { name: row.text(1)?.to_owned(), form, labels });
     }
-    for row in &connection.query(&spelling_sql(wanted)).await.doing(|| "read the names of types")? {
+    let mut wanted = wanted.clone();
+    wanted.extend(types.below_domains());
+    for row in &connection.query(&spelling_sql(&wanted)).await.doing(|| "read the names of types")? {
         let row = Fields(row);
         types.spell(row.number(0)?, row.number(1)?, row.text(2)?.to_owned());
     }
@@ -360,7 +370,13 @@ pub(crate) const HEAPS_OF: &str = "(WITH RECURSIVE below(relid) AS (
 const ALL_TABLES: &str = "(SELECT string_agg(p.oid || ' ' || p.xmin, ',') FROM pg_publication p
       WHERE p.puballtables AND p.pubinsert)";
 
-/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, heaps, publications of all, listed.
+/// The index that tells rows apart for whoever reads the declaration: without expressions, the primary key first.
+const DECLARED_KEY: &str = "i.indexrelid = (
+    SELECT u.indexrelid FROM pg_index u JOIN pg_class x ON x.oid = u.indexrelid
+    WHERE u.indrelid = c.oid AND u.indisunique AND u.indexprs IS NULL ORDER BY NOT u.indisprimary, x.relname LIMIT 1)";
+
+/// oid, schema, name, kind, replica identity, rewritten, primary key, identity index, declared key, heaps, publications
+/// of all, listed.
 fn tables_sql(oids: &[u32]) -> String {
     let key = |condition: &str| {
         format!(
@@ -372,20 +388,21 @@ fn tables_sql(oids: &[u32]) -> String {
     format!(
         "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relreplident,
                 EXISTS (SELECT FROM {HEAPS_OF} WHERE pg_relation_filenode(h.oid) <> h.oid),
-                {}, {}, (SELECT string_agg(h.oid::text, ',') FROM {HEAPS_OF}), {ALL_TABLES},
+                {}, {}, {}, (SELECT string_agg(h.oid::text, ',') FROM {HEAPS_OF}), {ALL_TABLES},
                 EXISTS (SELECT FROM pg_publication_rel r
                         WHERE r.prrelid = c.oid AND to_jsonb(r) ->> 'prattrs' IS NOT NULL)
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE c.oid IN ({})",
         key("i.indisprimary AND i.indimmediate"),
         key("i.indisreplident"),
+        key(DECLARED_KEY),
         list(oids)
     )
 }
 
 /// table, attnum, name, type, modifier, not null, generated, identity, has default, volatile, least and greatest
-/// missing value. The volatility of a default is that of the functions its expression calls. A partitioned table has
-/// no missing values of its own: those of its partitions count.
+/// missing value, default as SQL. The volatility of a default is that of the functions its expression calls. A
+/// partitioned table has no missing values of its own: those of its partitions count.
 fn columns_sql(oids: &[u32]) -> String {
     format!(
         "SELECT a.attrelid, a.attnum, CASE WHEN NOT a.attisdropped THEN a.attname END, a.atttypid, a.atttypmod,
@@ -394,7 +411,7 @@ fn columns_sql(oids: &[u32]) -> String {
                 EXISTS (SELECT
                         FROM regexp_matches(coalesce(d.adbin, t.typdefaultbin)::text, ':(?:op)?funcid (\\d+)', 'g') f(oid)
                         JOIN pg_proc p ON p.oid = f.oid[1]::oid WHERE p.provolatile = 'v'),
-                m.low, m.high
+                m.low, m.high, CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END
          FROM pg_attribute a
          JOIN pg_class c ON c.oid = a.attrelid
          LEFT JOIN pg_type t ON t.oid = a.atttypid
@@ -425,7 +442,7 @@ fn heaps_sql(oids: &[u32]) -> String {
     )
 }
 
-/// oid, name, kind, base, base modifier, element (of arrays).
+/// oid, name, kind, base, base modifier, element (of arrays), labels (of enums).
 fn types_sql(wanted: &BTreeSet<(u32, i32)>) -> String {
     let mut oids: Vec<u32> = wanted.iter().map(|&(oid, _)| oid).collect();
     oids.dedup();
@@ -436,7 +453,8 @@ fn types_sql(wanted: &BTreeSet<(u32, i32)>) -> String {
              SELECT CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE e.oid END
              FROM wanted w JOIN pg_type t ON t.oid = w.oid LEFT JOIN pg_type e ON e.typarray = t.oid
              WHERE t.typtype = 'd' OR e.oid IS NOT NULL)
-         SELECT t.oid, t.typname, t.typtype, t.typbasetype, t.typtypmod, e.oid
+         SELECT t.oid, t.typname, t.typtype, t.typbasetype, t.typtypmod, e.oid,
+                (SELECT array_agg(l.enumlabel::text ORDER BY l.enumsortorder) FROM pg_enum l WHERE l.enumtypid = t.oid)
          FROM wanted w JOIN pg_type t ON t.oid = w.oid LEFT JOIN pg_type e ON e.typarray = t.oid",
         list(&oids)
     )

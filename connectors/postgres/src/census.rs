@@ -187,6 +187,7 @@ mod tests {
             identity: ReplicaIdentity::Default,
             primary_key: Vec::new(),
             identity_index: Vec::new(),
+            declared_key: Vec::new(),
             rewritten: false,
             heaps: heaps.to_vec(),
             all_tables: vec!["1 7".into(), publication.into()],
@@ -221,6 +222,7 @@ mod tests {
             name: "leaf".into(),
             columns: Vec::new(),
             key: Vec::new(),
+            declared_key: Vec::new(),
             streamed_from_birth: true,
         };
         assembler.reshape(&Arc::new(table), &mut Batch::default()).unwrap();

@@ -332,6 +332,7 @@ impl Session {
         rows.reset(&Position::default(), PIECE_BYTES);
         let (consistent, commit_time_us) = self.transaction;
         rows.transaction(format_args!("{consistent}"), commit_time_us, 0, 0)?;
+        rows.set_log_offset(consistent.0);
         Ok(rows)
     }
 

@@ -195,6 +195,7 @@ mod tests {
             modifier: -1,
             not_null: false,
             default: DefaultValue::None,
+            default_sql: None,
             missing: Missing::None,
         });
         TableRow {
@@ -205,6 +206,7 @@ mod tests {
             identity: ReplicaIdentity::Default,
             primary_key: vec![1],
             identity_index: vec![],
+            declared_key: Vec::new(),
             rewritten: false,
             heaps: Vec::new(),
             all_tables: Vec::new(),

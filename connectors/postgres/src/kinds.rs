@@ -11,6 +11,8 @@ pub struct TypeRow {
     pub name: String,
     /// How it is made.
     pub form: Form,
+    /// The labels of an enum, in order.
+    pub labels: Vec<String>,
 }
 
 /// How a type is made.
@@ -63,6 +65,41 @@ impl Types {
             (None, Some(row)) => row.name.clone(),
             (None, None) => format!("type {oid}, dropped since"),
         }
+    }
+
+    /// As [`Types::source_type`], of what a domain is over.
+    #[must_use]
+    pub fn base_type(&self, oid: u32, modifier: i32) -> String {
+        let (oid, modifier) = self.base(oid, modifier);
+        self.source_type(oid, modifier)
+    }
+
+    /// The labels of an enum, of a domain over one, and of the elements of an array of one.
+    #[must_use]
+    pub fn labels(&self, oid: u32) -> Vec<String> {
+        let (mut oid, _) = self.base(oid, -1);
+        if let Some(TypeRow { form: Form::Array { element }, .. }) = self.rows.get(&oid) {
+            (oid, _) = self.base(*element, -1);
+        }
+        self.rows.get(&oid).map(|row| row.labels.clone()).unwrap_or_default()
+    }
+
+    /// What the domains among the types are over in the end.
+    #[must_use]
+    pub fn below_domains(&self) -> Vec<(u32, i32)> {
+        let domains = self.rows.iter().filter(|(_, row)| matches!(row.form, Form::Domain { .. }));
+        domains.map(|(&oid, _)| self.base(oid, -1)).collect()
+    }
+
+    fn base(&self, mut oid: u32, mut modifier: i32) -> (u32, i32) {
+        for _ in 0..DEPTH_MAX {
+            let Some(TypeRow { form: Form::Domain { base, modifier: below }, .. }) = self.rows.get(&oid)
+            else {
+                break;
+            };
+            (oid, modifier) = (*base, *below);
+        }
+        (oid, modifier)
     }
 
     /// What values of a type are. A type that is not known, or gone, is [`Type::Other`]: its text is kept.
@@ -156,7 +193,9 @@ mod tests {
 
     fn types() -> Types {
         let mut types = Types::default();
-        let mut add = |oid, name: &str, form| types.insert(oid, TypeRow { name: name.into(), form });
+        let mut add = |oid, name: &str, form| {
+            types.insert(oid, TypeRow { name: name.into(), form, labels: Vec::new() })
+        };
         add(MOOD, "mood", Form::Enum);
         // numeric(10,2)
         add(PRICE, "price", Form::Domain { base: 1700, modifier: 655_366 });
@@ -207,7 +246,10 @@ mod tests {
     #[test]
     fn types_that_go_in_circles_end() {
         let mut types = Types::default();
-        types.insert(9, TypeRow { name: "loop".into(), form: Form::Domain { base: 9, modifier: -1 } });
+        types.insert(
+            9,
+            TypeRow { name: "loop".into(), form: Form::Domain { base: 9, modifier: -1 }, labels: Vec::new() },
+        );
         assert_eq!(types.kind(9, -1), Type::Other);
     }
 }

@@ -19,6 +19,7 @@ pub mod error;
 pub mod inspect;
 pub mod kinds;
 pub mod lsn;
+mod open;
 mod pace;
 mod parts;
 pub mod pattern;

@@ -15,7 +15,7 @@
 use std::collections::BTreeSet;
 
 use tailwater_core::error::Doing as _;
-use tailwater_core::{Column, Error, Fill, Result, Table};
+use tailwater_core::{Column, Declared, Error, Fill, Result, Table};
 
 use crate::catalog::{self, ColumnRow, DefaultValue, Missing, TableRow};
 use crate::connection::Connection;
@@ -51,6 +51,7 @@ pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>
         source_type: row.types.source_type(column.type_oid, column.type_modifier),
         type_id: column.type_oid,
         fill: fill_of(row, id),
+        declared: declared(row, id, column.type_oid, column.type_modifier),
     });
     let flagged = described.iter().enumerate().filter(|(_, column)| column.key).map(|(index, _)| index);
     let key = match relation.identity {
@@ -63,6 +64,7 @@ pub fn resolve(relation: &Relation<'_>, row: &TableRow, previous: Option<&Table>
         name: relation.name.to_owned(),
         columns: columns.collect(),
         key,
+        declared_key: declared_key(row, &ids),
         streamed_from_birth: false,
     }
 }
@@ -92,12 +94,31 @@ pub fn at_head(row: &TableRow, published: &[u32]) -> Result<Table> {
             source_type: row.types.source_type(column.type_oid, column.modifier),
             type_id: column.type_oid,
             fill: fill(row, column),
+            declared: declared(row, number, column.type_oid, column.modifier),
         });
     }
     let by_index = row.identity == ReplicaIdentity::Index && !row.identity_index.is_empty();
     let key = key_among(if by_index { &row.identity_index } else { &row.primary_key }, published);
     let (schema, name) = (row.schema.clone(), row.name.clone());
-    Ok(Table { id: u64::from(row.oid), schema, name, columns, key, streamed_from_birth: false })
+    let declared_key = declared_key(row, published);
+    Ok(Table { id: u64::from(row.oid), schema, name, columns, key, declared_key, streamed_from_birth: false })
+}
+
+/// What the catalogue says of a column now, and of a type that it has or had.
+fn declared(row: &TableRow, number: u32, type_oid: u32, modifier: i32) -> Declared {
+    let now = column_row(row, number);
+    Declared {
+        not_null: now.is_some_and(|now| now.not_null),
+        default: now.and_then(|now| now.default_sql.clone()),
+        base_type: row.types.base_type(type_oid, modifier),
+        labels: row.types.labels(type_oid),
+    }
+}
+
+/// Where the declared key's columns stand among `ids`, in the key's order; none unless all are there.
+fn declared_key(row: &TableRow, ids: &[u32]) -> Vec<usize> {
+    let place = |part: &u32| ids.iter().position(|id| id == part);
+    row.declared_key.iter().map(place).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Where the key's columns stand among `ids`, in column order as in Relation messages; none unless all are there.
@@ -314,6 +335,7 @@ mod tests {
                 modifier: -1,
                 not_null: has("not_null"),
                 default,
+                default_sql: None,
                 missing: match missing {
                     Some("several") => Missing::Several,
                     Some(value) => Missing::One(value.to_owned()),
@@ -329,6 +351,7 @@ mod tests {
             identity: ReplicaIdentity::Default,
             primary_key: primary_key.to_vec(),
             identity_index: Vec::new(),
+            declared_key: primary_key.to_vec(),
             rewritten: false,
             heaps: Vec::new(),
             all_tables: Vec::new(),
@@ -355,6 +378,7 @@ mod tests {
                     source_type: words[2].to_owned(),
                     type_id: type_oid(words[2]),
                     fill: Fill::Null,
+                    declared: Declared::default(),
                 }
             });
             Table {
@@ -363,6 +387,7 @@ mod tests {
                 name: "t".into(),
                 columns: columns.collect(),
                 key: vec![],
+                declared_key: Vec::new(),
                 streamed_from_birth: false,
             }
         });

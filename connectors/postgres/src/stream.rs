@@ -182,9 +182,10 @@ impl Stream {
             let Some(frame) = self.connection.frame()? else { return Ok(()) };
             let payload = match frame.tag {
                 b'd' => match decode_copy_data(frame.body)? {
-                    Replication::XLogData { end, payload, time_us, .. } => {
+                    Replication::XLogData { start, end, payload, time_us } => {
                         self.server_end = self.server_end.max(end);
                         self.sent_us = time_us;
+                        batch.set_log_offset(start.0);
                         payload
                     }
                     Replication::Keepalive { wal_end, reply_requested, .. } => {

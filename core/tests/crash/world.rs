@@ -7,8 +7,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tailwater_core::{
-    Batch, Change, Column, CopyProgress, Error, ErrorKind, Fill, Guarantee, Position, Result, Sink, Source,
-    Table, Type, Value,
+    Batch, Change, Column, CopyProgress, Declared, Error, ErrorKind, Fill, Guarantee, Position, Result, Sink,
+    Source, Table, Type, Value,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -274,14 +274,22 @@ fn place(position: &Position) -> Id {
 
 fn table() -> Arc<Table> {
     let kind = Type::Text;
-    let id =
-        Column { id: 1, name: "id".into(), kind, source_type: "text".into(), type_id: 25, fill: Fill::Null };
+    let id = Column {
+        id: 1,
+        name: "id".into(),
+        kind,
+        source_type: "text".into(),
+        type_id: 25,
+        fill: Fill::Null,
+        declared: Declared::default(),
+    };
     Arc::new(Table {
         id: 1,
         schema: "public".into(),
         name: "t".into(),
         columns: vec![id],
         key: vec![0],
+        declared_key: Vec::new(),
         streamed_from_birth: true,
     })
 }

@@ -112,6 +112,135 @@ impl<'d> Section<'d> {
         Ok(Some(section))
     }
 
+    /// The tables of a list (`[[sink.kafka.topics]]`); none where it is not written.
+    ///
+    /// # Errors
+    /// `Operator` where it is no list of tables, or one has a key that is not `known`.
+    pub(super) fn tables(&self, key: &str, known: &[&str]) -> Result<Vec<Self>> {
+        let Some((span, value)) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let wrong = |span, value| {
+            let message =
+                format!("`{key}` is {}; write [[{}]] above its settings", kind(value), self.path(key));
+            self.document.error(span, code::WRONG_TYPE, message)
+        };
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(wrong(&span, value));
+        };
+        let mut sections = Vec::new();
+        for item in items {
+            let DeValue::Table(table) = item.get_ref() else {
+                return Err(wrong(&item.span(), item));
+            };
+            let (document, lookup, name, span) = (self.document, self.lookup, self.path(key), item.span());
+            let section = Self { document, lookup, name, table, span };
+            section.refuse_unknown(known)?;
+            sections.push(section);
+        }
+        Ok(sections)
+    }
+
+    /// Every key of a table whose keys are not ours to know, where it stands, and its value as text: strings after
+    /// substitution, numbers and true or false as they are written.
+    ///
+    /// # Errors
+    /// `Operator` where it is no table, or a value is something else.
+    pub(super) fn entries(&self, key: &str) -> Result<Vec<(String, Range<usize>, Text)>> {
+        let Some((span, value)) = self.get(key) else {
+            return Ok(Vec::new());
+        };
+        let DeValue::Table(table) = value.get_ref() else {
+            let message =
+                format!("`{key}` is {}; write [{}] above its settings", kind(value), self.path(key));
+            return Err(self.document.error(&span, code::WRONG_TYPE, message));
+        };
+        let mut entries = Vec::new();
+        for (name, value) in table.iter() {
+            let text = match value.get_ref() {
+                DeValue::Table(_) => {
+                    let message = format!("put the name in quotes: \"{}.…\" = \"…\"", name.get_ref());
+                    return Err(self.document.error(&name.span(), code::WRONG_TYPE, message));
+                }
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => self.plain(name.get_ref(), value)?,
+            };
+            entries.push((name.get_ref().to_string(), name.span(), text));
+        }
+        entries.sort_by_key(|(_, span, _)| span.start);
+        Ok(entries)
+    }
+
+    /// As [`Section::entries`], of names with dots: as tables inside tables, which is what TOML makes of them, or in
+    /// quotes.
+    ///
+    /// # Errors
+    /// As [`Section::entries`]; and where a name is given twice.
+    pub(super) fn dotted_entries(&self, key: &str) -> Result<Vec<(String, Range<usize>, Text)>> {
+        let mut entries = Vec::new();
+        if let Some((span, value)) = self.get(key) {
+            let DeValue::Table(table) = value.get_ref() else {
+                let message =
+                    format!("`{key}` is {}; write [{}] above its settings", kind(value), self.path(key));
+                return Err(self.document.error(&span, code::WRONG_TYPE, message));
+            };
+            self.flatten("", table, &mut entries)?;
+        }
+        entries.sort_by_key(|(_, span, _)| span.start);
+        for (index, (name, span, _)) in entries.iter().enumerate() {
+            if entries.iter().take(index).any(|(before, ..)| before == name) {
+                return Err(self.document.error(span, code::BAD_VALUE, format!("`{name}` is there twice")));
+            }
+        }
+        Ok(entries)
+    }
+
+    fn flatten(
+        &self,
+        above: &str,
+        table: &DeTable<'_>,
+        entries: &mut Vec<(String, Range<usize>, Text)>,
+    ) -> Result<()> {
+        for (name, value) in table {
+            let (span, name) = (name.span(), format!("{above}{}", name.get_ref()));
+            match value.get_ref() {
+                DeValue::Table(inside) => self.flatten(&format!("{name}."), inside, entries)?,
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => {
+                    let text = self.plain(&name, value)?;
+                    entries.push((name, span, text));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A string after substitution, a number or true or false as they are written.
+    fn plain(&self, name: &str, value: &Spanned<DeValue<'_>>) -> Result<Text> {
+        match value.get_ref() {
+            DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
+                let span = value.span();
+                Ok(Text { value: self.document.raw(&span).to_owned(), span })
+            }
+            DeValue::String(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                self.text(name, value)
+            }
+        }
+    }
+
+    /// A complaint about the value of `key`.
+    pub(super) fn error(&self, key: &str, code: &'static str, message: &str) -> Error {
+        self.document.error(&self.place_of(key), code, message)
+    }
+
     /// Refuses a table that holds several of `kinds`, or none.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Pipeline files: from TOML to validated [`Pipeline`]s, in two stages. `document.rs` knows places and keys,
-//! `pipeline.rs` knows what they mean. Nothing but the files themselves (and the `${file:…}` they name) is touched:
+//! `pipeline.rs` and `kafka.rs` know what they mean. Nothing but the files themselves (and the `${file:…}` they name) is touched:
 //! whether a server answers is for [`check`](crate::check) to find out.
 //!
 //! | code | kind | meaning | cure |
@@ -15,6 +15,7 @@
 //! | TW-CFG-009 | operator | two pipelines share a slot or a file | give one of them its own |
 
 mod document;
+mod kafka;
 mod pipeline;
 mod substitute;
 mod units;

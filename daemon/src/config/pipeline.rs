@@ -43,6 +43,8 @@ pub enum Source {
 pub enum Sink {
     /// `[sink.duckdb]`
     DuckDb(tailwater_duckdb::Config),
+    /// `[sink.kafka]`
+    Kafka(Box<tailwater_kafka::Config>),
     /// `[sink.stdout]`
     Stdout(tailwater_stdout::Config),
 }
@@ -66,18 +68,33 @@ impl Claim {
 }
 
 const SOURCES: &[&str] = &["postgres"];
-const SINKS: &[&str] = &["duckdb", "stdout"];
+const SINKS: &[&str] = &["duckdb", "kafka", "stdout"];
 pub(super) const POSTGRES: &[&str] =
     &["url", "tables", "slot", "publication", "copy_workers", "copy_range", "idle_position_interval"];
 pub(super) const DUCKDB: &[&str] = &["path", "memory_limit", "threads"];
+pub(super) const KAFKA: &[&str] = &[
+    "brokers",
+    "topic",
+    "prefix",
+    "format",
+    "delivery",
+    "topics",
+    "partition_change",
+    "position_topic",
+    "buffer",
+    "oauth_token_file",
+    "properties",
+    "debezium",
+];
+pub(super) const KAFKA_TOPIC: &[&str] = &["topic", "partitions", "replication", "configs"];
 pub(super) const STDOUT: &[&str] = &["format", "position"];
 pub(super) const PIPELINE: &[&str] = &["batch_size"];
 
 /// What is known while one file is read.
-struct Reading<'d> {
-    document: &'d Document,
-    folder: &'d Path,
-    name: &'d str,
+pub(super) struct Reading<'d> {
+    pub(super) document: &'d Document,
+    pub(super) folder: &'d Path,
+    pub(super) name: &'d str,
     claims: Vec<Claim>,
 }
 
@@ -133,6 +150,9 @@ impl Reading<'_> {
         section.exactly_one_of(SINKS)?;
         if let Some(duckdb) = section.table("duckdb", DUCKDB)? {
             return self.duckdb(&duckdb).map(Sink::DuckDb);
+        }
+        if let Some(kafka) = section.table("kafka", KAFKA)? {
+            return self.kafka(&kafka).map(Box::new).map(Sink::Kafka);
         }
         if let Some(stdout) = section.table("stdout", STDOUT)? {
             return self.stdout(&stdout).map(Sink::Stdout);
@@ -241,7 +261,7 @@ impl Reading<'_> {
         Ok(file)
     }
 
-    fn claim(&mut self, thing: String, span: Range<usize>, remedy: &'static str) {
+    pub(super) fn claim(&mut self, thing: String, span: Range<usize>, remedy: &'static str) {
         self.claims.push(Claim { thing, document: self.document.clone(), span, remedy });
     }
 }

@@ -7,6 +7,8 @@ use tailwater_core::checkpoint::replace_file;
 
 use super::{load, pipeline};
 
+mod kafka;
+
 const GOOD: &str = r#"
 [source.postgres]
 url = "postgres://cdc:${env:PGPASSWORD}@db.example:5432/shop?sslmode=verify-full"
@@ -42,10 +44,14 @@ fn what_the_readme_shows_is_all_a_user_must_write() {
 #[test]
 fn every_option_is_in_the_manual() {
     let manual = include_str!("../../../docs/OPERATING.md");
-    for keys in [pipeline::POSTGRES, pipeline::DUCKDB, pipeline::STDOUT, pipeline::PIPELINE] {
+    let sinks = [pipeline::DUCKDB, pipeline::KAFKA, pipeline::KAFKA_TOPIC, pipeline::STDOUT];
+    for keys in [pipeline::POSTGRES, pipeline::PIPELINE].into_iter().chain(sinks) {
         for key in keys {
             assert!(manual.contains(&format!("\n| `{key}` | ")), "{key}");
         }
+    }
+    for option in tailwater_kafka::debezium::Config::OPTIONS {
+        assert!(manual.contains(&format!("\n| `{option}` | ")), "{option}");
     }
 }
 
@@ -92,9 +98,9 @@ fn a_wrong_key_or_section_is_named_with_the_nearest() {
     );
     check(
         "[sink.duckdb]",
-        "[sink.kafka]",
+        "[sink.warehouse]",
         expect![
-            "shop.toml:5:7: unknown section [sink.kafka]; there may be `duckdb` or `stdout` [TW-CFG-003]"
+            "shop.toml:5:7: unknown section [sink.warehouse]; there may be `duckdb`, `kafka` or `stdout` [TW-CFG-003]"
         ],
     );
     check(
@@ -238,13 +244,15 @@ fn something_missing_is_named_with_what_to_write() {
         "[sink.duckdb]\npath = \"shop.duckdb\"",
         "",
         expect![[r#"
-        shop.toml: a pipeline needs a sink [TW-CFG-006]
-          to mend it: write [sink.duckdb] or [sink.stdout], see docs/OPERATING.md"#]],
+            shop.toml: a pipeline needs a sink [TW-CFG-006]
+              to mend it: write [sink.duckdb] or [sink.kafka] or [sink.stdout], see docs/OPERATING.md"#]],
     );
     check(
         "[sink.duckdb]\npath = \"shop.duckdb\"",
         "[sink]",
-        expect!["shop.toml:5:2: [sink] names no kind; there may be `duckdb` or `stdout` [TW-CFG-006]"],
+        expect![
+            "shop.toml:5:2: [sink] names no kind; there may be `duckdb`, `kafka` or `stdout` [TW-CFG-006]"
+        ],
     );
     check(
         "[sink.duckdb]",

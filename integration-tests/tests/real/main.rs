@@ -12,7 +12,9 @@
 
 mod catalogue;
 mod connection;
+mod debezium;
 mod kill;
+mod kill_kafka;
 mod load;
 mod reshaped;
 mod servers;

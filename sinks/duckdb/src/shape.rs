@@ -283,7 +283,7 @@ pub(crate) fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tailwater_core::Type;
+    use tailwater_core::{Declared, Type};
 
     fn table(columns: &[(u32, &str, &str)]) -> Table {
         let columns = columns
@@ -295,6 +295,7 @@ mod tests {
                 source_type: source_type.into(),
                 type_id: type_id(source_type),
                 fill: Fill::Null,
+                declared: Declared::default(),
             })
             .collect();
         Table {
@@ -303,6 +304,7 @@ mod tests {
             name: "t".into(),
             columns,
             key: vec![],
+            declared_key: Vec::new(),
             streamed_from_birth: true,
         }
     }

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tailwater_core::checkpoint::Checkpoint;
+pub use tailwater_core::line::Format;
 use tailwater_core::{Batch, Guarantee, Position, Result, Sink};
 
 use crate::line::Encoder;
@@ -47,22 +48,6 @@ impl Config {
     pub fn new(position: PathBuf) -> Self {
         Self { position, format: Format::default() }
     }
-}
-
-/// How a line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    /// `"json"`: columns inside `data`, what is known about the change beside it.
-    #[default]
-    Json,
-    /// `"row"`: columns at the top, what is known about the change beside them with `_` before its name. Easy to
-    /// load into a table; a column called like one of these (`_type`) comes second.
-    Row,
-}
-
-impl Format {
-    /// Every format by its spelling in a configuration.
-    pub const ALL: &[(&str, Self)] = &[("json", Self::Json), ("row", Self::Row)];
 }
 
 /// What the position file of `config` holds; `None` where there is none yet.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use expect_test::expect;
-use tailwater_core::{Column, ErrorKind, Fill, Table, Type, Value};
+use tailwater_core::{Column, Declared, ErrorKind, Fill, Table, Type, Value};
 use tempfile::TempDir;
 
 use super::*;
@@ -69,6 +69,7 @@ fn table() -> Arc<Table> {
         source_type: source_type.into(),
         type_id: 0,
         fill: Fill::Null,
+        declared: Declared::default(),
     };
     let columns = vec![
         column(1, "id", Type::Int4, "integer"),
@@ -81,6 +82,7 @@ fn table() -> Arc<Table> {
         name: "t".into(),
         columns,
         key: vec![0],
+        declared_key: Vec::new(),
         streamed_from_birth: true,
     })
 }

@@ -424,6 +424,7 @@ fn odd_identifiers<T: Target>(mut session: Session<T>) {
             name,
             columns,
             key: vec![0],
+            declared_key: Vec::new(),
             streamed_from_birth: true,
         });
         session.transaction(&[

@@ -7,7 +7,7 @@ mod cases;
 
 use std::sync::Arc;
 
-use tailwater_core::{Batch, Column, CopyProgress, Fill, Position, Sink, Table, Type, Value};
+use tailwater_core::{Batch, Column, CopyProgress, Declared, Fill, Position, Sink, Table, Type, Value};
 
 /// A row as a reader sees it: `None` is NULL.
 pub type Row = Vec<Option<String>>;
@@ -99,11 +99,12 @@ impl<T: Target> Session<T> {
     /// Writes a transaction in pieces: a batch for each. The last one completes it unless `half`.
     fn pieces(&mut self, pieces: &[&[Do<'_>]], half: bool) {
         let before = self.transactions;
-        let mut covered = 0;
+        let (mut covered, mut ordinal) = (0, 0);
         for (index, changes) in pieces.iter().enumerate() {
             let last = index + 1 == pieces.len() && !half;
-            let first = covered;
+            let first = ordinal;
             covered += changes.len() as u64;
+            ordinal += changes.iter().filter(|change| change.has_ordinal()).count() as u64;
             let to = if last { at(before + 1, 0) } else { at(before, covered) };
             self.write(to, |batch| {
                 if !changes.is_empty() {
@@ -175,6 +176,16 @@ enum Do<'a> {
 use Do::{Copied, CopyEnd, CopyStart, Delete, Drop, Insert, Message, Shape, Truncate, Update, UpdateFrom};
 
 impl Do<'_> {
+    /// Whether it is counted inside its transaction: what a restart may add is not.
+    fn has_ordinal(&self) -> bool {
+        match self {
+            Insert(..) | Update(..) | UpdateFrom(..) | Delete(..) | Truncate(_) | Copied(..) | Message => {
+                true
+            }
+            Shape(_) | Drop(_) | CopyStart(_) | CopyEnd(_) => false,
+        }
+    }
+
     fn add(&self, batch: &mut Batch) {
         let row = |batch: &mut Batch, cells: &[&str]| {
             let value = |cell: &&'_ str| match *cell {
@@ -233,6 +244,7 @@ fn table(id: u64, name: &str, columns: &str, key: usize) -> Arc<Table> {
         name: name.into(),
         columns,
         key: (0..key).collect(),
+        declared_key: Vec::new(),
         streamed_from_birth: true,
     })
 }
@@ -243,7 +255,15 @@ fn column(id: u32, name: &str, kind: &str) -> Column {
         "bigint" => (Type::Int8, "bigint"),
         _ => (Type::Text, "text"),
     };
-    Column { id, name: name.into(), kind, source_type: source_type.into(), type_id: 0, fill: Fill::Null }
+    Column {
+        id,
+        name: name.into(),
+        kind,
+        source_type: source_type.into(),
+        type_id: 0,
+        fill: Fill::Null,
+        declared: Declared::default(),
+    }
 }
 
 /// What most cases use.

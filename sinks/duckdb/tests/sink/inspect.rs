@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use tailwater_core::{Column, ErrorKind, Fill, Sink, Type};
+use tailwater_core::{Column, Declared, ErrorKind, Fill, Sink, Type};
 use tailwater_duckdb::{Config, DuckDb, Stopped, check, position as held_position, stopped_tables};
 
 use crate::support::Do::{Insert, Shape};
@@ -57,6 +57,7 @@ fn finds_every_column_and_name_that_a_person_should_know_of() {
         source_type: "public.mood".into(),
         type_id: 0,
         fill: Fill::Null,
+        declared: Declared::default(),
     });
     let tables =
         [first.into(), table(2, "Public.T", "1 id int4", 1), table(3, "tailwater.x", "1 id int4", 1)];

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use tailwater_core::{Batch, Column, Fill, Sink, Table, Type};
+use tailwater_core::{Batch, Column, Declared, Fill, Sink, Table, Type};
 
 use crate::support::{Do, Target, add, position};
 
@@ -187,6 +187,7 @@ impl Model {
             name,
             columns,
             key,
+            declared_key: Vec::new(),
             streamed_from_birth: true,
         };
         let table = Arc::new(table);
@@ -205,6 +206,7 @@ impl Model {
             source_type,
             type_id: 0,
             fill: Fill::Null,
+            declared: Declared::default(),
         }
     }
 

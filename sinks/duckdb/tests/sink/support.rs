@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tailwater_core::{Batch, Column, Fill, Position, Result, Sink, Table, Type, Value};
+use tailwater_core::{Batch, Column, Declared, Fill, Position, Result, Sink, Table, Type, Value};
 use tailwater_duckdb::values::render;
 use tailwater_duckdb::{Config, Connection, DuckDb};
 
@@ -17,6 +17,7 @@ pub(crate) fn table(id: u64, full_name: &str, columns: &str, keys: usize) -> Arc
         name: name.into(),
         columns,
         key: (0..keys).collect(),
+        declared_key: Vec::new(),
         streamed_from_birth: true,
     })
 }
@@ -57,6 +58,7 @@ fn column(text: &str) -> Column {
         source_type: source_type.into(),
         type_id: 0,
         fill,
+        declared: Declared::default(),
     }
 }
 

@@ -1,0 +1,70 @@
+//! What a batch consists of: changes, each with the transaction and the place in the log that it belongs to.
+
+use std::sync::Arc;
+
+use crate::{Row, Table};
+
+/// What happened.
+#[allow(missing_docs, reason = "the fields say what they are: the table, its old and its new row")]
+#[derive(Debug, Clone, Copy)]
+pub enum Change<'a> {
+    /// A row came to be.
+    Insert { table: &'a Arc<Table>, new: Row<'a> },
+    /// A row changed. `old` is there when the key changed (key values only, the others unsent) or when the table
+    /// sends whole old rows; otherwise the key is the one in `new`.
+    Update { table: &'a Arc<Table>, old: Option<Row<'a>>, new: Row<'a> },
+    /// A row went; `old` holds its key at least.
+    Delete { table: &'a Arc<Table>, old: Row<'a> },
+    /// All rows went.
+    Truncate { table: &'a Arc<Table> },
+    /// From here on the table has this shape. Comes before the first change after every (re)start of the source too,
+    /// so a sink compares it with what it has.
+    Shape { table: &'a Arc<Table> },
+    /// The table is gone.
+    Drop { table: &'a Arc<Table> },
+    /// The first copy of the table starts: whatever an unfinished copy left in the target is to go. Where nothing has been
+    /// streamed yet (`to.stream` is empty), that are also the tables that `to.copies` does not list.
+    CopyStart { table: &'a Arc<Table> },
+    /// A row as it was when the copy's snapshot was taken.
+    Copied { table: &'a Arc<Table>, new: Row<'a> },
+    /// The table's first copy is whole.
+    CopyEnd { table: &'a Arc<Table> },
+    /// A message somebody wrote into the log (`pg_logical_emit_message`).
+    Message { prefix: &'a [u8], content: &'a [u8], transactional: bool },
+}
+
+/// The source transaction of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transaction<'a> {
+    /// Its commit position, in the notation of [`Position::stream`]; for a copied row, the snapshot's.
+    pub id: &'a str,
+    /// When it was committed, µs since 1970 by the source's clock.
+    pub commit_time_us: i64,
+    /// Its number at the source; 0 where there is none.
+    pub xid: u64,
+    /// Where in the log the transaction before it ended, as in [`Event::log_offset`]; 0 where none was streamed.
+    pub follows: u64,
+    /// Where in the log it begins; 0 where unknown.
+    pub starts: u64,
+    /// Where in the log it ends; 0 until the batch has been told so.
+    pub ends: u64,
+    /// The server that first committed it, where it came here by replication; empty where it was born here.
+    pub origin: &'a str,
+    /// Where in that server's log it ended.
+    pub origin_offset: u64,
+}
+
+/// A change with where it belongs. `(position.source, transaction.id, ordinal)` is its id, the same after any replay.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// What happened.
+    pub change: Change<'a>,
+    /// In which transaction.
+    pub transaction: Transaction<'a>,
+    /// Its number inside the transaction, from 0, counting rows, truncates and messages. Events that a restart may add
+    /// (shapes, copy marks) have the number of the one that follows.
+    pub ordinal: u64,
+    /// Where in the source's log the change itself stands, in bytes (Postgres: the LSN; MySQL: the offset in the binlog
+    /// file, which all rows of one log event share). For a copied row, where its snapshot stands; 0 where unknown.
+    pub log_offset: u64,
+}

@@ -1,0 +1,213 @@
+//! `[sink.kafka]`: what is taken, and what a person reads where it is wrong.
+
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+
+use super::super::pipeline;
+use super::{GOOD, read};
+
+const KAFKA: &str = r#"
+[sink.kafka]
+brokers = "one:9093,two:9093"
+prefix = "cdc"
+topic = "{prefix}.{table}"
+format = "json"
+delivery = "at-least-once"
+partition_change = "accept"
+position_topic = "where"
+buffer = "64MiB"
+oauth_token_file = "token"
+
+[[sink.kafka.topics]]
+topic = "cdc.*"
+partitions = 6
+replication = 3
+configs = { "retention.ms" = -1, "cleanup.policy" = "compact" }
+
+[sink.kafka.properties]
+"compression.type" = "zstd"
+"sasl.password" = "${env:PGPASSWORD}"
+"ssl.ca.location" = "ca.pem"
+"linger.ms" = 10
+"#;
+
+/// The file that is right, with the sink that follows.
+fn with_kafka(sink: &str) -> String {
+    GOOD.split("[sink").next().unwrap().to_owned() + sink.trim_start()
+}
+
+#[test]
+fn every_option_is_taken_and_no_secret_printed() {
+    let pipeline = read("pipelines/shop.toml", &with_kafka(KAFKA)).unwrap();
+    let pipeline::Sink::Kafka(sink) = &pipeline.sink else { panic!("{:?}", pipeline.sink) };
+    assert_eq!((sink.pipeline.as_str(), sink.brokers.as_str()), ("shop", "one:9093,two:9093"));
+    assert_eq!(sink.naming.topic("public", "t"), "cdc.t");
+    assert_eq!(
+        (sink.format, sink.delivery),
+        (tailwater_kafka::Format::Json, tailwater_kafka::Delivery::AtLeastOnce)
+    );
+    assert_eq!(sink.partition_change, tailwater_kafka::PartitionChange::Accept);
+    assert_eq!((sink.position_topic.as_str(), sink.buffer_bytes), ("where", 64 << 20));
+    assert_eq!(sink.oauth_token_file.as_deref(), Some(Path::new("pipelines/token")));
+    let [topic] = sink.topics.as_slice() else { panic!("{:?}", sink.topics) };
+    assert_eq!((topic.topic.as_str(), topic.partitions, topic.replication), ("cdc.*", Some(6), Some(3)));
+    let configs: Vec<_> = topic.configs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(configs, [("retention.ms", "-1"), ("cleanup.policy", "compact")]);
+    let mut expected = tailwater_kafka::Properties::default();
+    for (name, value) in [
+        ("compression.type", "zstd"),
+        ("sasl.password", "tr@tra"),
+        ("ssl.ca.location", "pipelines/ca.pem"),
+        ("linger.ms", "10"),
+    ] {
+        expected.set(name, value.to_owned(), |_, _| String::new()).unwrap();
+    }
+    assert_eq!(sink.properties, expected);
+    assert!(!format!("{pipeline:?}").contains("tr@tra"), "a secret is printed");
+}
+
+/// Replaces `good` by `bad` in the sink that is right, and expects this complaint.
+fn check(good: &str, bad: &str, expected: Expect) {
+    assert!(KAFKA.contains(good), "{good}");
+    let text = with_kafka(&KAFKA.replace(good, bad));
+    expected.assert_eq(&read("shop.toml", &text).unwrap_err().to_string());
+}
+
+#[test]
+fn a_wrong_option_is_named_with_its_place() {
+    check(
+        "prefix =",
+        "prefx =",
+        expect!["shop.toml:7:1: unknown key `prefx` in [sink.kafka]; did you mean `prefix`? [TW-CFG-003]"],
+    );
+    check(
+        "brokers = \"one:9093,two:9093\"",
+        "",
+        expect![[r#"
+        shop.toml:5:7: [sink.kafka] lacks `brokers` [TW-CFG-006]
+          to mend it: write below [sink.kafka]: brokers = "kafka.example:9092""#]],
+    );
+    check(
+        "{prefix}.{table}",
+        "{prefix}.{tabel}",
+        expect![
+            "shop.toml:8:9: `topic` holds {tabel}; there may be {prefix}, {schema} and {table} [TW-CFG-005]"
+        ],
+    );
+    check(
+        "\"json\"",
+        "\"jsn\"",
+        expect![[r#"shop.toml:9:10: `format` is "jsn"; did you mean `json`? [TW-CFG-005]"#]],
+    );
+    check(
+        "\"at-least-once\"",
+        "\"exactly_once\"",
+        expect![[
+            r#"shop.toml:10:12: `delivery` is "exactly_once"; did you mean `exactly-once`? [TW-CFG-005]"#
+        ]],
+    );
+}
+
+#[test]
+fn a_wrong_topic_or_property_is_named_with_its_place() {
+    check(
+        "partitions = 6",
+        "partition = 6",
+        expect![
+            "shop.toml:18:1: unknown key `partition` in [sink.kafka.topics]; did you mean `partitions`? [TW-CFG-003]"
+        ],
+    );
+    check(
+        "partitions = 6",
+        "partitions = 0",
+        expect!["shop.toml:18:14: `partitions` is 0, but may be 1 to 10000 [TW-CFG-005]"],
+    );
+    check(
+        "[[sink.kafka.topics]]",
+        "[sink.kafka.topics]",
+        expect![
+            "shop.toml:16:13: `topics` is a table; write [[sink.kafka.topics]] above its settings [TW-CFG-004]"
+        ],
+    );
+    check(
+        "\"compression.type\"",
+        "\"compresion.type\"",
+        expect![[r#"
+        shop.toml:23:1: `compresion.type` is no property of librdkafka; did you mean `compression.type`? [TW-KAFKA-009]
+          to mend it: use a name of librdkafka's CONFIGURATION.md"#]],
+    );
+    check(
+        "\"compression.type\"",
+        "compression.type",
+        expect![[r#"shop.toml:23:1: put the name in quotes: "compression.…" = "…" [TW-CFG-004]"#]],
+    );
+    check(
+        "\"linger.ms\" = 10",
+        "\"acks\" = 1",
+        expect![[r#"
+        shop.toml:26:1: `acks` cannot be set: without acknowledgement by all replicas, and numbered requests, records could be lost, repeated or change places [TW-KAFKA-009]
+          to mend it: remove `acks` from [sink.kafka.properties]"#]],
+    );
+    check(
+        "\"linger.ms\" = 10",
+        "\"linger.ms\" = -10",
+        expect![[r#"
+        shop.toml:26:1: librdkafka refuses `linger.ms`: Configuration property "queue.buffering.max.ms" value -10 is outside allowed range 0..900000 [TW-KAFKA-009]
+          to mend it: correct [sink.kafka.properties]"#]],
+    );
+    check(
+        "\"zstd\"",
+        "[\"zstd\"]",
+        expect![
+            "shop.toml:23:22: `compression.type` is a list, but must be a string, in quotes [TW-CFG-004]"
+        ],
+    );
+}
+
+#[test]
+fn debeziums_options_are_taken_by_their_names() {
+    let sink = "[sink.kafka]\nbrokers = \"one:9092\"\n[sink.kafka.debezium]\ntopic.prefix = \"server1\"\n\
+        decimal.handling.mode = \"string\"\n\"time.precision.mode\" = \"connect\"\nschemas.enable = true\n";
+    let pipeline = read("shop.toml", &with_kafka(sink)).unwrap();
+    let pipeline::Sink::Kafka(sink) = &pipeline.sink else { panic!("{:?}", pipeline.sink) };
+    let mut expected = tailwater_kafka::debezium::Config::new("server1");
+    for (name, value) in
+        [("decimal.handling.mode", "string"), ("time.precision.mode", "connect"), ("schemas.enable", "true")]
+    {
+        expected.set(name, value).unwrap();
+    }
+    assert_eq!((sink.format, &sink.debezium), (tailwater_kafka::Format::Debezium, &expected));
+    assert_eq!(sink.naming.topic("public", "t"), "server1.public.t");
+    // Every option that is listed is one, and every one is listed.
+    for name in tailwater_kafka::debezium::Config::OPTIONS {
+        let refused = expected.set(name, "\0");
+        assert!(!refused.is_err_and(|why| why.contains("is not an option")), "{name}");
+    }
+}
+
+#[test]
+fn a_wrong_option_of_debezium_is_named_with_its_place() {
+    let check = |line: &str, expected: Expect| {
+        let sink = format!("[sink.kafka]\nbrokers = \"one:9092\"\n[sink.kafka.debezium]\n{line}\n");
+        expected.assert_eq(&read("shop.toml", &with_kafka(&sink)).unwrap_err().to_string());
+    };
+    check(
+        "decimal.handling.mod = \"string\"",
+        expect![
+            "shop.toml:8:18: `decimal.handling.mod` is no option of [sink.kafka.debezium]; did you mean `decimal.handling.mode`? [TW-CFG-003]"
+        ],
+    );
+    check(
+        "decimal.handling.mode = \"strin\"",
+        expect!["shop.toml:8:25: `decimal.handling.mode` is none of precise, double, string [TW-CFG-005]"],
+    );
+    check(
+        "tombstones.on.delete = 1",
+        expect!["shop.toml:8:24: `tombstones.on.delete` is neither true nor false [TW-CFG-005]"],
+    );
+    check("a.b = 1\n\"a.b\" = 2", expect!["shop.toml:9:1: `a.b` is there twice [TW-CFG-005]"]);
+    let sink = "[sink.kafka]\nbrokers = \"one:9092\"\nformat = \"row\"\n[sink.kafka.debezium]\nschemas.enable = true\n";
+    expect![[r#"shop.toml:9:9: `schemas.enable` is for `format = "debezium"` [TW-CFG-005]"#]]
+        .assert_eq(&read("shop.toml", &with_kafka(sink)).unwrap_err().to_string());
+}

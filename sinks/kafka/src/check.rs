@@ -1,0 +1,222 @@
+//! Everything a person should know before the pipeline runs. Changes nothing: what would be made is only asked for, and
+//! nobody is taken over from. So whether transactions may be used is seen at the start only.
+
+use std::sync::Arc;
+
+use rdkafka::admin::{ConfigResource, ResourceSpecifier};
+use tailwater_core::{Finding, Result, Table};
+
+use crate::client::{BATCH_BYTES, Noted};
+use crate::routes::Routes;
+use crate::topics::{Found, Topics};
+use crate::{Config, Delivery, Format, PartitionChange, error, position};
+
+/// All findings in one pass. `tables` are those that the source would send.
+#[must_use]
+pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    encryption(config, &mut findings);
+    let topics = wanted(config, tables, &mut findings);
+    let asked = Topics::new(config, &Noted::default()).and_then(|brokers| {
+        let found = brokers.find(&topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>())?;
+        Ok((brokers, found))
+    });
+    match asked {
+        // Without an answer there is nothing more to be found.
+        Err(error) => findings.push(Finding::from(&error)),
+        Ok((brokers, found)) => {
+            missing(&brokers, &found, &mut findings);
+            position_topic(config, &brokers, &found, &mut findings);
+            settings(config, &brokers, &topics, &found, &mut findings);
+            timeout(config, &brokers, &mut findings);
+        }
+    }
+    findings
+}
+
+/// A topic that is to be written.
+struct Wanted {
+    name: String,
+    /// A table without a key that goes to it.
+    keyless: Option<String>,
+}
+
+fn encryption(config: &Config, findings: &mut Vec<Finding>) {
+    let protocol = config.properties.get("security.protocol").unwrap_or("plaintext");
+    let local =
+        |broker: &str| ["127.", "localhost", "[::1]"].iter().any(|host| broker.trim().starts_with(host));
+    if !protocol.to_ascii_lowercase().contains("ssl") && !config.brokers.split(',').all(local) {
+        let message = "the connection to Kafka is not encrypted";
+        let remedy = "write below [sink.kafka.properties]: \"security.protocol\" = \"SASL_SSL\", or \"SSL\"";
+        findings.push(Finding::warning("TW-KAFKA-034", message).remedy(remedy));
+    }
+}
+
+/// The topics of the tables; those whose names cannot be used are findings.
+fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -> Vec<Wanted> {
+    let mut routes = Routes::new(config.naming.clone());
+    let mut topics: Vec<Wanted> = Vec::new();
+    for table in tables {
+        match routes.table(table) {
+            Err(error) => findings.push(Finding::from(&error)),
+            Ok(_) => {
+                let name = config.naming.topic(&table.schema, &table.name);
+                let keyless = (!has_key(config, table)).then(|| table.full_name());
+                match topics.iter_mut().find(|topic| topic.name == name) {
+                    Some(topic) => topic.keyless = topic.keyless.take().or(keyless),
+                    None => topics.push(Wanted { name, keyless }),
+                }
+            }
+        }
+    }
+    if config.format == Format::Debezium {
+        topics.extend(config.debezium.other_topics().map(|name| Wanted { name, keyless: None }));
+    }
+    topics.push(Wanted { name: config.position_topic.clone(), keyless: None });
+    topics
+}
+
+/// Whether records of a table have a key.
+fn has_key(config: &Config, table: &Table) -> bool {
+    match config.format {
+        Format::Debezium => config.debezium.has_key(table),
+        Format::Row | Format::Json => !table.key.is_empty(),
+    }
+}
+
+fn missing(brokers: &Topics, found: &[(&str, Found)], findings: &mut Vec<Finding>) {
+    let missing: Vec<&str> =
+        found.iter().filter(|(_, found)| *found == Found::Missing).map(|(topic, _)| *topic).collect();
+    if missing.is_empty() {
+        return;
+    }
+    findings.push(match brokers.could_create(&missing) {
+        Err(error) => Finding::from(&error),
+        Ok(()) => {
+            let message = format!("topics are missing and will be made: {}", missing.join(", "));
+            Finding::warning("TW-KAFKA-033", message).remedy(
+                "nothing, or create them as they are to be; [[sink.kafka.topics]] says how they are made",
+            )
+        }
+    });
+}
+
+/// Where the position topic is there: whether it can hold a position, and what it knows of the other topics.
+fn position_topic(config: &Config, brokers: &Topics, found: &[(&str, Found)], findings: &mut Vec<Finding>) {
+    let partitions = |topic: &str| {
+        found.iter().find_map(|(name, found)| match found {
+            Found::Ready { partitions, .. } if *name == topic => Some(*partitions),
+            Found::Ready { .. } | Found::Missing | Found::NotReady => None,
+        })
+    };
+    let Some(own) = partitions(&config.position_topic) else { return };
+    let stored = position::check_topic(config, brokers, own).and_then(|()| position::read(config, brokers));
+    match stored {
+        Err(error) => findings.push(Finding::from(&error)),
+        Ok(stored) => {
+            for (topic, before) in stored.partitions {
+                let now = partitions(&topic).unwrap_or(before);
+                if now != before && config.partition_change == PartitionChange::Stop {
+                    findings.push(Finding::from(&error::partitions_changed(&topic, before, now)));
+                }
+            }
+        }
+    }
+}
+
+fn settings(
+    config: &Config,
+    brokers: &Topics,
+    topics: &[Wanted],
+    found: &[(&str, Found)],
+    findings: &mut Vec<Finding>,
+) {
+    let ready: Vec<(&Wanted, usize)> = topics
+        .iter()
+        .zip(found)
+        .filter_map(|(topic, (_, found))| match found {
+            Found::Ready { replicas, .. } => Some((topic, *replicas)),
+            Found::Missing | Found::NotReady => None,
+        })
+        .collect();
+    if ready.is_empty() {
+        return;
+    }
+    let resources: Vec<_> = ready.iter().map(|(topic, _)| ResourceSpecifier::Topic(&topic.name)).collect();
+    let described = match brokers.describe(&resources) {
+        Ok(described) => described,
+        Err(error) => return findings.push(unseen("topics", &error)),
+    };
+    let batch = config.properties.get("batch.size").unwrap_or(BATCH_BYTES);
+    let batch: u64 = batch.parse().unwrap_or(u64::MAX);
+    let (mut unsafe_topics, mut small) = (Vec::new(), Vec::new());
+    for ((topic, replicas), described) in ready.iter().zip(described) {
+        let described = match described {
+            Ok(described) => described,
+            Err(error) => {
+                findings.push(unseen(&topic.name, &error));
+                continue;
+            }
+        };
+        let number = |name: &str| setting(&described, name).and_then(|text| text.parse::<u64>().ok());
+        if *replicas < 2 || number("min.insync.replicas").is_some_and(|minimum| minimum < 2) {
+            unsafe_topics.push(topic.name.as_str());
+        }
+        if number("max.message.bytes").is_some_and(|most| most < batch) {
+            small.push(topic.name.as_str());
+        }
+        if let (Some(table), Some("compact")) = (&topic.keyless, setting(&described, "cleanup.policy")) {
+            let message = format!(
+                "{table} has no key, but its topic {} is compacted, which takes no such record",
+                topic.name
+            );
+            let remedy = "give the table a primary key or REPLICA IDENTITY USING INDEX, or the topic cleanup.policy=delete";
+            findings.push(Finding::error("TW-KAFKA-018", message).remedy(remedy));
+        }
+    }
+    if !unsafe_topics.is_empty() {
+        let message = format!("acknowledged records are on one broker only: {}", unsafe_topics.join(", "));
+        let remedy = "three replicas and min.insync.replicas=2";
+        findings.push(Finding::warning("TW-KAFKA-030", message).remedy(remedy));
+    }
+    if !small.is_empty() {
+        let message = format!("`batch.size` is more than max.message.bytes of: {}", small.join(", "));
+        let remedy = "write below [sink.kafka.properties]: \"batch.size\" = \"…\" with less";
+        findings.push(Finding::warning("TW-KAFKA-032", message).remedy(remedy));
+    }
+}
+
+fn timeout(config: &Config, brokers: &Topics, findings: &mut Vec<Finding>) {
+    if config.delivery != Delivery::ExactlyOnce {
+        return;
+    }
+    match transaction_max(brokers) {
+        Err(error) => findings.push(unseen("the brokers", &error)),
+        Ok(Some(most)) if u128::from(most) < config.transaction_timeout().as_millis() => {
+            let message = format!(
+                "`transaction.timeout.ms` is more than the brokers' transaction.max.timeout.ms, {most}"
+            );
+            let remedy =
+                format!("write below [sink.kafka.properties]: \"transaction.timeout.ms\" = \"{most}\"");
+            findings.push(Finding::error("TW-KAFKA-010", message).remedy(remedy));
+        }
+        Ok(_) => {}
+    }
+}
+
+fn transaction_max(brokers: &Topics) -> Result<Option<u64>> {
+    let metadata = brokers.metadata(None)?;
+    let Some(broker) = metadata.brokers().first() else { return Ok(None) };
+    let described = brokers.describe(&[ResourceSpecifier::Broker(broker.id())])?.pop().transpose()?;
+    let most = described.as_ref().and_then(|described| setting(described, "transaction.max.timeout.ms"));
+    Ok(most.and_then(|text| text.parse().ok()))
+}
+
+fn setting<'r>(described: &'r ConfigResource, name: &str) -> Option<&'r str> {
+    described.entries.iter().find(|entry| entry.name == name).and_then(|entry| entry.value.as_deref())
+}
+
+fn unseen(what: &str, error: &tailwater_core::Error) -> Finding {
+    Finding::warning("TW-KAFKA-031", format!("the settings of {what} cannot be read: {}", error.message()))
+        .remedy("give the right DescribeConfigs, or look at them yourself")
+}
