@@ -17,7 +17,10 @@ pub struct Program {
 }
 
 /// A running `tailwater run`. Killed when it is dropped.
-pub struct Process(Child);
+pub struct Process {
+    child: Child,
+    log: PathBuf,
+}
 
 impl Program {
     /// A pipeline file for the tables `patterns` at `url`. Its name is the pipeline's.
@@ -82,8 +85,10 @@ impl Program {
     }
 
     fn spawn(&self, command: &mut Command) -> Process {
-        let log = File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        Process(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
+        let path = self.folder.path().join("log");
+        let log = File::options().create(true).append(true).open(&path).unwrap();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Process { child, log: path }
     }
 
     /// What all its processes have logged.
@@ -111,9 +116,14 @@ impl Process {
     /// # Panics
     /// Where it had ended by itself.
     pub fn kill(mut self) {
-        assert_eq!(self.0.try_wait().unwrap(), None, "it has ended before it was killed");
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!(
+                "it has ended before it was killed, {status}:\n{}",
+                fs::read_to_string(&self.log).unwrap()
+            );
+        }
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Whether it still runs.
@@ -121,7 +131,7 @@ impl Process {
     /// # Panics
     /// Where that cannot be told.
     pub fn runs(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_none()
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Gives it as large a disk as there is.
@@ -129,7 +139,7 @@ impl Process {
     /// # Panics
     /// Where `prlimit` cannot do that.
     pub fn make_room(&self) {
-        let process = self.0.id().to_string();
+        let process = self.child.id().to_string();
         let status = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status().unwrap();
         assert!(status.success(), "prlimit: {status}");
     }
@@ -139,14 +149,14 @@ impl Process {
     /// # Panics
     /// Where that takes longer than `patience`, or it fails.
     pub async fn peak_mb(mut self, patience: Duration) -> f64 {
-        let (file, mut peak_kib) = (format!("/proc/{}/status", self.0.id()), 0.0_f64);
+        let (file, mut peak_kib) = (format!("/proc/{}/status", self.child.id()), 0.0_f64);
         let status = wait_for("the program ends", patience, async || {
             // Without a line once it has ended.
             let status = fs::read_to_string(&file).unwrap_or_default();
             let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
             let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0);
             peak_kib = peak_kib.max(kib);
-            self.0.try_wait().unwrap()
+            self.child.try_wait().unwrap()
         })
         .await;
         assert!(status.success() && peak_kib > 0.0, "{status}");
@@ -158,15 +168,15 @@ impl Process {
     /// # Panics
     /// Where that takes longer than `patience`.
     pub async fn ended(mut self, patience: Duration) -> ExitStatus {
-        wait_for("the program ends", patience, async || self.0.try_wait().unwrap()).await
+        wait_for("the program ends", patience, async || self.child.try_wait().unwrap()).await
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         // One that has ended already is no failure.
-        self.0.kill().ok();
-        self.0.wait().ok();
+        self.child.kill().ok();
+        self.child.wait().ok();
     }
 }
 

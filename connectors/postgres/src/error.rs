@@ -41,7 +41,7 @@
 //! | TW-PG-068 | operator | the slot was moved beyond the target | `tailwater drop`, then copy afresh |
 //! | TW-PG-069 | operator | the server's timeline does not continue the target's | the right server, or copy afresh |
 //! | TW-PG-070 | operator | no published table matches `tables` | correct the patterns or the publication |
-//! | TW-PG-071 | transient | a table was altered, renamed, dropped or rewritten while the copy began | wait: the copy starts afresh |
+//! | TW-PG-071 | transient | a table was altered, renamed, dropped or rewritten, or the publication made or altered, while the copy began | wait: the copy starts afresh |
 //! | TW-PG-072 | data | a message that has no place in a copy | report it |
 //! | TW-PG-073 | transient | a session of the copy broke down | wait: the copy starts afresh |
 //! | TW-PG-080 | operator | a table pattern is not understood | correct the place it names |

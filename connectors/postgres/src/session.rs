@@ -18,7 +18,7 @@ use crate::error;
 use crate::shapes;
 
 /// The catalogue answers in milliseconds, or waits for somebody who alters a table for a good while.
-const ANSWER_BOUND: Duration = Duration::from_secs(60);
+const ANSWER_BOUND: Duration = Duration::from_secs(30);
 
 /// What may be asked.
 pub(crate) enum Question {

@@ -40,7 +40,7 @@ pub fn supported(version: u32) -> Result<()> {
 }
 
 /// What is known of a publication.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Publication {
     pub(crate) ours: bool,
     pub(crate) owned: bool,
@@ -122,19 +122,20 @@ pub async fn ensure_publication(connection: &mut Connection, config: &Config) ->
     spare_the_application(&missing)?;
     let run =
         format!("{sql}; COMMENT ON PUBLICATION {} IS {}", quote::identifier(name), quote::literal(MARK));
-    connection.query(&run).await.map_err(|failure| {
-        if failure.kind() != ErrorKind::Operator {
-            return failure;
-        }
-        if failure.code() == error::MISSING {
-            return Error::transient(error::CHANGED, failure.message());
-        }
-        Error::operator(error::NO_PUBLICATION, failure.message())
-            .remedy(format!("as a superuser, or the owner of the tables: {sql};"))
-            .doing(format!("make publication {name}"))
-    })?;
-    info!(publication = %name, "published {}", names(&missing));
-    Ok(())
+    let Err(failure) = connection.query(&run).await else {
+        info!(publication = %name, "published {}", names(&missing));
+        return Ok(());
+    };
+    if failure.kind() == ErrorKind::Transient {
+        return Err(failure);
+    }
+    // The statement of a run that was killed a moment ago may still be carried out: it has done our work then.
+    if failure.code() == error::MISSING || publication(connection, name).await? != found {
+        return Err(Error::transient(error::CHANGED, failure.message()));
+    }
+    Err(Error::operator(error::NO_PUBLICATION, failure.message())
+        .remedy(format!("as a superuser, or the owner of the tables: {sql};"))
+        .doing(format!("make publication {name}")))
 }
 
 /// Once published, an update or delete in a table without replica identity fails in the application. A table that is

@@ -352,9 +352,11 @@ async fn a_table_that_somebody_alters_holds_up_no_other() {
         pipeline.catch_up().await.unwrap();
         client.run("INSERT INTO t VALUES (1); INSERT INTO u VALUES (1)").await;
         alterer.run("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE").await;
-        tokio::time::timeout(Duration::from_secs(50), pipeline.catch_up()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(300), pipeline.catch_up()).await.unwrap().unwrap();
         pipeline.assert_equal(&client, &["public.u"]).await;
         alterer.run("ALTER TABLE t ADD word text DEFAULT 'x'; COMMIT").await;
+        // A row tells of the new shape; without one it is found a little later than a run takes that only catches up.
+        client.run("INSERT INTO t VALUES (2, 'y')").await;
         pipeline.catch_up().await.unwrap();
         pipeline.assert_equal(&client, &["public.t"]).await;
     }

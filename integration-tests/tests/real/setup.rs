@@ -2,16 +2,20 @@
 //! carried out as they are printed.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tailwater_core::{ErrorKind, Finding, Severity};
-use tailwater_integration_tests::Client;
 use tailwater_integration_tests::servers::{self, Database, any_version};
+use tailwater_integration_tests::{Client, wait_for};
 use tailwater_postgres::check::check;
 use tailwater_postgres::config::Config;
 use tailwater_postgres::pattern::Patterns;
 use tailwater_postgres::setup::{drop_made, ensure_no_slot, ensure_publication};
 use tailwater_postgres::{Connection, Mode};
 
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The comment of a publication that Tailwater made.
+const MARK: &str = "made by Tailwater; removed by `tailwater drop`";
 const TABLES: &str = r#"
     CREATE TABLE a (id int PRIMARY KEY, note text);
     CREATE TABLE "Odd ""T" (id int PRIMARY KEY);
@@ -94,6 +98,30 @@ async fn what_somebody_else_made_stays_as_it_is() {
     client.run(error.remedy_text().unwrap()).await;
     ensure(&config).await.unwrap();
     assert_eq!(drop_made(&config).await.unwrap(), Vec::<String>::new());
+    assert_eq!(published(&client, &config).await, "other.t public.a");
+}
+
+/// The server goes on with the statement of a run that was killed; the next run comes to the same one meanwhile.
+#[tokio::test]
+async fn a_publication_that_is_made_at_the_same_moment_is_looked_at_again() {
+    let database = servers::database(any_version()).await;
+    let (client, killed) = (database.connect().await, database.connect().await);
+    client.run(TABLES).await;
+    for statement in ["CREATE PUBLICATION {} FOR TABLE a", "ALTER PUBLICATION {} ADD TABLE other.t"] {
+        let config = config(&database, &database.url(), &["public.a", "other.t"]);
+        killed.run(&format!("BEGIN; {}", statement.replace("{}", &config.publication))).await;
+        let next = tokio::spawn(async move { ensure(&config).await });
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                     AND wait_event_type = 'Lock'";
+        wait_for("the next run waits", PATIENCE, async || (client.value(waits).await == "1").then_some(()))
+            .await;
+        killed.run("COMMIT").await;
+        let error = next.await.unwrap().unwrap_err();
+        assert_eq!((error.code(), error.kind()), ("TW-PG-071", ErrorKind::Transient), "{error}");
+        killed.run(&format!("COMMENT ON PUBLICATION tailwater_{} IS '{MARK}'", database.name)).await;
+    }
+    let config = config(&database, &database.url(), &["public.a", "other.t"]);
+    ensure(&config).await.unwrap();
     assert_eq!(published(&client, &config).await, "other.t public.a");
 }
 
