@@ -90,17 +90,23 @@ pub(crate) fn transaction(from: &Position, table: &Arc<Table>, number: u64, rows
     batch(from, at(number, 0), |batch| fill(batch, table, number, 0..rows, "x"))
 }
 
-/// Writes transactions until `end` is durable, as the supervisor would: after every failure with a new sink, from the
-/// position that the target holds. Every third transaction comes in two batches. Returns how often it had to start.
+/// Writes transactions until `end` is durable. Returns how often it had to start.
 pub(crate) fn write_until(config: &Config, end: u64, patience: Duration) -> u32 {
+    write_while(config, |done| done < end, patience).1
+}
+
+/// Writes transactions while it may, as the supervisor would: after every failure with a new sink, from the position
+/// that the target holds. Every third transaction comes in two batches. Returns the last one that is durable, and how
+/// often it had to start.
+pub(crate) fn write_while(config: &Config, may: impl Fn(u64) -> bool, patience: Duration) -> (u64, u32) {
     let (table, deadline, mut starts) = (table(), Instant::now() + patience, 0);
     loop {
         starts += 1;
         let mut sink = Kafka::new(config.clone());
-        let outcome = write_from_held(&mut sink, &table, end);
+        let outcome = write_from_held(&mut sink, &table, &may);
         sink.close().unwrap();
         match outcome {
-            Ok(()) => return starts,
+            Ok(end) => return (end, starts),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
                 assert!(Instant::now() < deadline, "not within {patience:?}: {error}");
@@ -110,12 +116,12 @@ pub(crate) fn write_until(config: &Config, end: u64, patience: Duration) -> u32 
     }
 }
 
-fn write_from_held(sink: &mut Kafka, table: &Arc<Table>, end: u64) -> Result<()> {
+fn write_from_held(sink: &mut Kafka, table: &Arc<Table>, may: impl Fn(u64) -> bool) -> Result<u64> {
     let mut from = sink.open()?.unwrap_or_default();
     loop {
         let done: u64 = if from.stream.is_empty() { 0 } else { from.stream.parse().unwrap() };
-        if done == end {
-            return Ok(());
+        if !may(done) {
+            return Ok(done);
         }
         let number = done + 1;
         if number.is_multiple_of(3) {

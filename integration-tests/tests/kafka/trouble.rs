@@ -10,7 +10,7 @@ use tailwater_core::{ErrorKind, Position, Sink as _};
 use tailwater_integration_tests::kafka::{self, Broker};
 use tailwater_kafka::{Config, Delivery, Kafka};
 
-use crate::feed::{at, batch, check, config, fill, ids, set, table, transaction, write_until};
+use crate::feed::{at, batch, check, config, fill, ids, set, table, transaction, write_until, write_while};
 
 const PATIENCE: Duration = Duration::from_secs(240);
 const DELIVERIES: [Delivery; 2] = [Delivery::ExactlyOnce, Delivery::AtLeastOnce];
@@ -20,14 +20,9 @@ fn while_writing(broker: &mut Broker, config: &Config, trouble: impl FnOnce(&mut
     let over = Arc::new(AtomicBool::new(false));
     let (writer_config, writer_over) = (config.clone(), Arc::clone(&over));
     let writer = std::thread::spawn(move || {
-        let (mut end, mut starts) = (0, 0);
-        while !writer_over.load(Ordering::Relaxed) || end < 60 {
-            end += 20;
-            starts += write_until(&writer_config, end, PATIENCE) - 1;
-        }
-        end += 20;
-        write_until(&writer_config, end, PATIENCE);
-        (end, starts)
+        let (end, starts) = write_while(&writer_config, |_| !writer_over.load(Ordering::Relaxed), PATIENCE);
+        write_until(&writer_config, end + 20, PATIENCE);
+        (end + 20, starts - 1)
     });
     trouble(broker);
     over.store(true, Ordering::Relaxed);
