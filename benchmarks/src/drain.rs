@@ -60,9 +60,9 @@ pub(crate) async fn against_recvlogical(
         let end = server.value("SELECT pg_current_wal_flush_lsn()").await?;
         let (ours, peer) = if round % 2 == 0 {
             let ours = measure::run(until_caught_up(&file)?)?;
-            (ours, measure::run(recvlogical(server, &url, &end)?)?)
+            (ours, measure::run(recvlogical(server, &url, &end, "tailwater_bench")?)?)
         } else {
-            let peer = measure::run(recvlogical(server, &url, &end)?)?;
+            let peer = measure::run(recvlogical(server, &url, &end, "tailwater_bench")?)?;
             (measure::run(until_caught_up(&file)?)?, peer)
         };
         cpu.push(peer.cpu_s / ours.cpu_s);
@@ -117,10 +117,12 @@ pub(crate) fn drop_pipeline(file: &Path) -> Outcome<Command> {
     Ok(command)
 }
 
-fn recvlogical(server: &Server, url: &str, end: &str) -> Outcome<Command> {
+/// `pg_recvlogical` from its slot to `end`, through a publication.
+pub(crate) fn recvlogical(server: &Server, url: &str, end: &str, publication: &str) -> Outcome<Command> {
     let mut command = server.program("pg_recvlogical")?;
     command.args(["--dbname", url, "--slot", "recvlogical", "--start", "--endpos", end, "--no-loop"]);
-    command.args(["-o", "proto_version=1", "-o", "publication_names=tailwater_bench", "-f", "/dev/null"]);
+    let names = format!("publication_names={publication}");
+    command.args(["-o", "proto_version=1", "-o", &names, "-f", "/dev/null"]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     Ok(command)
 }

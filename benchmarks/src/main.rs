@@ -3,7 +3,9 @@
 //! Not a test: nothing here fails because a figure is low, only because a result is wrong.
 
 mod copy;
+mod debezium;
 mod drain;
+mod kafka;
 mod latency;
 mod measure;
 mod pgbench;
@@ -13,6 +15,7 @@ use clap::Parser;
 
 use drain::{Backlog, Target};
 use server::{Server, Workload};
+use tailwater_integration_tests::kafka::Broker;
 
 /// The result of a step; the text says what could not be done.
 pub(crate) type Outcome<T> = Result<T, String>;
@@ -20,7 +23,8 @@ pub(crate) type Outcome<T> = Result<T, String>;
 /// Measures Tailwater against the peers on this machine.
 #[derive(Parser)]
 struct Arguments {
-    /// Only these parts: drain, transaction, copy, duckdb, pgbench, latency. All of them by default.
+    /// Only these parts: drain, transaction, copy, duckdb, pgbench, latency, kafka, kafka-copy, kafka-memory. All of
+    /// them by default.
     parts: Vec<String>,
     /// Rows of each load.
     #[arg(long, default_value_t = 1_000_000)]
@@ -62,6 +66,20 @@ async fn main() -> Outcome<()> {
     }
     if wanted("latency") {
         latency::commit_to_queryable(&server, 1000, 15).await?;
+    }
+    if wanted("kafka") || wanted("kafka-copy") || wanted("kafka-memory") {
+        let broker = Broker::start_for_load();
+        if wanted("kafka") {
+            for workload in [Workload::Narrow, Workload::Orders] {
+                kafka::drain(&server, &broker, workload, rows, rounds).await?;
+            }
+        }
+        if wanted("kafka-copy") {
+            kafka::copy(&server, &broker, rows, rounds).await?;
+        }
+        if wanted("kafka-memory") {
+            kafka::memory(&server, &broker, rows).await?;
+        }
     }
     Ok(())
 }

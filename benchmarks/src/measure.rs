@@ -63,7 +63,8 @@ fn stat_fields(pid: &str) -> Outcome<impl Fn(usize) -> Outcome<f64> + use<>> {
     })
 }
 
-fn peak_of(pid: u32) -> f64 {
+/// The most memory a running process has had so far, MB of 10⁶ bytes.
+pub(crate) fn peak_of(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: f64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0.0);

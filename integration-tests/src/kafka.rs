@@ -21,7 +21,13 @@ pub struct Broker {
     folder: TempDir,
     port: u16,
     shell: Option<Child>,
+    java: &'static [&'static str],
 }
+
+/// Starts fast and needs little.
+const FOR_TESTS: &[&str] = &["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+/// As Kafka's own start script has it.
+const FOR_LOAD: &[&str] = &["-Xmx1g", "-Xms1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"];
 
 /// A record as a reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,11 +63,29 @@ impl Broker {
         Self::start_with(|_| settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(), &[])
     }
 
+    /// A broker to measure with: no limits for tests, and topics as clients ask for them.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start_for_load() -> Self {
+        let settings = |_| vec![("auto.create.topics.enable".to_owned(), "true".to_owned())];
+        Self::start_as(FOR_LOAD, settings, &[])
+    }
+
     /// As [`Broker::start`], with settings that depend on the port, and more words for formatting its storage.
     ///
     /// # Panics
     /// Where it does not start.
     pub fn start_with(settings: impl FnOnce(u16) -> Vec<(String, String)>, format: &[&str]) -> Self {
+        Self::start_as(FOR_TESTS, settings, format)
+    }
+
+    fn start_as(
+        java: &'static [&'static str],
+        settings: impl FnOnce(u16) -> Vec<(String, String)>,
+        format: &[&str],
+    ) -> Self {
         static FETCH: Mutex<()> = Mutex::new(());
         let fetch = FETCH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let status = Command::new(top().join("scripts/fetch-kafka")).status().unwrap();
@@ -98,14 +122,14 @@ impl Broker {
         }
         let text: String = all.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         fs::write(folder.path().join("server.properties"), text).unwrap();
-        let mut broker = Self { folder, port, shell: None };
+        let mut broker = Self { folder, port, shell: None, java };
         broker.format(format);
         broker.run();
         broker
     }
 
     fn format(&self, more: &[&str]) {
-        let mut command = self.java("64m");
+        let mut command = self.java(&["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
         command.args(["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c"]);
         let output = command.arg(self.folder.path().join("server.properties")).args(more).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -114,7 +138,7 @@ impl Broker {
     /// A shell stands between, which ends the broker when this process ends, however it does.
     fn run(&mut self) {
         const SCRIPT: &str = r#""$@" </dev/null >>"$0/log" 2>&1 & echo $! >"$0/pid"; cat >/dev/null; kill -9 $! 2>/dev/null; wait"#;
-        let java = self.java("384m");
+        let java = self.java(self.java);
         let mut command = Command::new("sh");
         command.arg("-c").arg(SCRIPT).arg(self.folder.path()).arg(java.get_program()).args(java.get_args());
         command.arg("kafka.Kafka").arg(self.folder.path().join("server.properties"));
@@ -122,12 +146,11 @@ impl Broker {
         self.answers();
     }
 
-    fn java(&self, heap: &str) -> Command {
+    fn java(&self, options: &[&str]) -> Command {
         let kafka = top().join(".deps/kafka");
         let java = fs::read_to_string(kafka.join("java")).unwrap();
         let mut command = Command::new(java.trim());
-        command.arg(format!("-Xmx{heap}")).args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-        command.args(["-Dorg.apache.logging.log4j.level=WARN", "-cp"]);
+        command.args(options).args(["-Dorg.apache.logging.log4j.level=WARN", "-cp"]);
         command.arg(format!("{}/jars/*", kafka.display()));
         command
     }

@@ -452,6 +452,11 @@ impl Reports {
     pub(crate) fn all_in(&self, slot: usize) -> bool {
         self.outstanding.get(slot).is_none_or(|outstanding| outstanding.load(Ordering::Acquire) == 0)
     }
+
+    /// How many arenas have records whose report is not in yet.
+    pub(crate) fn slots_out(&self) -> usize {
+        (0..self.outstanding.len()).filter(|&slot| !self.all_in(slot)).count()
+    }
 }
 
 /// The end of a partition as the last answer to a consumer had it, with what no transaction has committed yet.

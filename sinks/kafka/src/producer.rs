@@ -234,6 +234,12 @@ impl Producer {
     /// # Errors
     /// The first record that could not be delivered.
     pub(crate) fn flush(&mut self, routes: &Routes) -> Result<()> {
+        // A flush makes librdkafka spin until its last request can go out, so the full ones come first.
+        while self.native.reports().slots_out() > 2 {
+            self.native.poll(STEP);
+            self.check(routes)?;
+            self.check_transaction()?;
+        }
         while !self.native.flush(STEP) {
             self.check(routes)?;
             self.check_transaction()?;
