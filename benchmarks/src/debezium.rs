@@ -183,6 +183,11 @@ impl Running {
         self.until(|| Ok(count()? >= wanted))
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }

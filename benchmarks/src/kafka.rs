@@ -34,11 +34,11 @@ pub(crate) struct Pipelines {
 
 impl Pipelines {
     /// Pipeline files for `tables`.
-    pub(crate) fn new(server: &Server, broker: &Broker, tables: &str) -> Outcome<Self> {
+    pub(crate) fn new(server: &Server, broker: &Broker, name: &str, tables: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let url = server.postgres.url("postgres", "postgres");
         let file = |delivery: &str| {
-            let name = delivery.replace('-', "_");
+            let name = format!("{}_{name}", delivery.replace('-', "_"));
             let sink = format!("[sink.kafka]\nbrokers = \"{}\"\ndelivery = \"{delivery}\"", broker.address());
             server::pipeline(folder.path(), &name, &url, tables, &sink)
         };
@@ -74,7 +74,7 @@ pub(crate) async fn drain(
     let table = workload.table();
     server.create(workload).await?;
     server.execute(&format!("CREATE PUBLICATION debezium FOR TABLE {table}")).await?;
-    let pipelines = Pipelines::new(server, broker, &format!("\"public.{table}\""))?;
+    let pipelines = Pipelines::new(server, broker, table, &format!("\"public.{table}\""))?;
     for file in &pipelines.files {
         measure::run(until_caught_up(file)?)?;
     }
@@ -105,7 +105,7 @@ pub(crate) async fn drain(
         }
     }
     for delivery in DELIVERIES {
-        let topic = format!("{}.public.{table}", delivery.replace('-', "_"));
+        let topic = format!("{}_{table}.public.{table}", delivery.replace('-', "_"));
         holds_each_once(broker, &topic, u64::from(rounds) * rows)?;
     }
     report(table, rows, &costs);
@@ -221,7 +221,7 @@ fn report(table: &str, rows: u64, costs: &Costs) {
 pub(crate) async fn memory(server: &Server, broker: &Broker, rows: u64) -> Outcome<()> {
     const TABLES: u64 = 1000;
     server.create(Workload::Narrow).await?;
-    let pipelines = Pipelines::new(server, broker, "\"public.narrow\"")?;
+    let pipelines = Pipelines::new(server, broker, "large", "\"public.narrow\"")?;
     let one = peak_of_drain(&pipelines, async || server.load(Workload::Narrow, 0, rows, rows).await).await?;
     pipelines.drop_all()?;
     let each = |sql: &str| {
@@ -229,7 +229,7 @@ pub(crate) async fn memory(server: &Server, broker: &Broker, rows: u64) -> Outco
     };
     server.execute("CREATE SCHEMA many").await?;
     server.execute(&each("CREATE TABLE many.t%s (id bigint PRIMARY KEY, note text)")).await?;
-    let pipelines = Pipelines::new(server, broker, "\"many.*\"")?;
+    let pipelines = Pipelines::new(server, broker, "many", "\"many.*\"")?;
     let some = rows / TABLES / 10;
     let insert = format!(
         "INSERT INTO many.t%s SELECT coalesce(max(id), 0) + i, md5(i::text) FROM many.t%1$s, generate_series(1, {some}) i GROUP BY i"

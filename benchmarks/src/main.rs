@@ -6,6 +6,7 @@ mod copy;
 mod debezium;
 mod drain;
 mod kafka;
+mod kafka_latency;
 mod latency;
 mod measure;
 mod pgbench;
@@ -23,8 +24,8 @@ pub(crate) type Outcome<T> = Result<T, String>;
 /// Measures Tailwater against the peers on this machine.
 #[derive(Parser)]
 struct Arguments {
-    /// Only these parts: drain, transaction, copy, duckdb, pgbench, latency, kafka, kafka-copy, kafka-memory. All of
-    /// them by default.
+    /// Only these parts: drain, transaction, copy, duckdb, pgbench, latency, kafka, kafka-copy, kafka-memory,
+    /// kafka-latency. All of them by default.
     parts: Vec<String>,
     /// Rows of each load.
     #[arg(long, default_value_t = 1_000_000)]
@@ -67,7 +68,7 @@ async fn main() -> Outcome<()> {
     if wanted("latency") {
         latency::commit_to_queryable(&server, 1000, 15).await?;
     }
-    if wanted("kafka") || wanted("kafka-copy") || wanted("kafka-memory") {
+    if ["kafka", "kafka-copy", "kafka-memory", "kafka-latency"].into_iter().any(wanted) {
         let broker = Broker::start_for_load();
         if wanted("kafka") {
             for workload in [Workload::Narrow, Workload::Orders] {
@@ -79,6 +80,9 @@ async fn main() -> Outcome<()> {
         }
         if wanted("kafka-memory") {
             kafka::memory(&server, &broker, rows).await?;
+        }
+        if wanted("kafka-latency") {
+            kafka_latency::commit_to_acknowledged(&server, &broker, 15).await?;
         }
     }
     Ok(())
