@@ -9,6 +9,7 @@
     reason = "a failure here is a failed test"
 )]
 
+mod cluster;
 mod feed;
 mod formats;
 mod refusals;
