@@ -76,7 +76,9 @@ impl Cluster {
         // None of them is ready before two are there.
         brokers.iter_mut().for_each(Broker::run);
         brokers.iter().for_each(Broker::answers);
-        let observer = super::reader(&address(&brokers)).create().unwrap();
+        // A broker that is paused does not keep it waiting.
+        let observer =
+            super::reader(&address(&brokers)).set("socket.timeout.ms", "1000").create().unwrap();
         Self { brokers, observer }
     }
 
@@ -107,7 +109,7 @@ impl Cluster {
     fn metadata(&self, topic: Option<&str>) -> Metadata {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.observer.fetch_metadata(topic, Duration::from_secs(5)) {
+            match self.observer.fetch_metadata(topic, Duration::from_secs(2)) {
                 Ok(metadata) => return metadata,
                 Err(error) => assert!(Instant::now() < deadline, "{error}"),
             }
