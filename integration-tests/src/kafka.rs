@@ -198,7 +198,22 @@ impl Broker {
         self.gone();
     }
 
-    fn gone(&mut self) {
+    /// Lets no file of it grow beyond so many bytes, as a full disk would.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn fill_disk(&self, bytes: u64) {
+        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let words = [format!("--pid={}", pid.trim()), format!("--fsize={bytes}:unlimited")];
+        let status = Command::new("prlimit").args(words).status().unwrap();
+        assert!(status.success(), "prlimit: {status}");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    pub fn gone(&mut self) {
         let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
         let deadline = Instant::now() + PATIENCE;
         // Until the shell has waited for it the process is there still, but as a zombie.

@@ -77,8 +77,7 @@ impl Cluster {
         brokers.iter_mut().for_each(Broker::run);
         brokers.iter().for_each(Broker::answers);
         // A broker that is paused does not keep it waiting.
-        let observer =
-            super::reader(&address(&brokers)).set("socket.timeout.ms", "1000").create().unwrap();
+        let observer = super::reader(&address(&brokers)).set("socket.timeout.ms", "1000").create().unwrap();
         Self { brokers, observer }
     }
 

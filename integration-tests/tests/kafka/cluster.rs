@@ -54,11 +54,9 @@ impl Pipelines {
         self.go_on();
         trouble(cluster, &self);
         over.store(true, Ordering::Relaxed);
-        eprintln!("{:?} for (writer, config) in writers.into_iter().zip(&s", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         for (writer, config) in writers.into_iter().zip(&self.0) {
             feed::check_as(&cluster.client(), config, writer.join().unwrap());
         }
-        eprintln!("{:?} cluster.until_whole();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         cluster.until_whole();
     }
 
@@ -80,22 +78,16 @@ fn the_coordinator_moves_because_its_broker_is_killed_or_stopped() {
         for killed in [true, false] {
             let node = cluster.until("a coordinator", TRANSACTIONS, |leader, _| leader.is_some()).0.unwrap();
             let broker = cluster.broker(node);
-            eprintln!("{:?} if killed {{", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             if killed {
                 broker.kill()
             } else {
                 broker.stop()
             }
             let moved = |leader: Option<i32>, _: &[i32]| leader.is_some_and(|leader| leader != node);
-            eprintln!("{:?} cluster.until('another coordinator', TRANSACTIONS,", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.until("another coordinator", TRANSACTIONS, moved);
-            eprintln!("{:?} pipelines.go_on();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             pipelines.go_on();
-            eprintln!("{:?} cluster.broker(node).restart();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.broker(node).restart();
-            eprintln!("{:?} cluster.until_whole();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.until_whole();
-            eprintln!("{:?} pipelines.go_on();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             pipelines.go_on();
         }
     });
@@ -122,7 +114,6 @@ fn a_leader_is_moved_by_reassignment_and_by_election() {
                     (topic.clone(), leader, replicas)
                 })
                 .collect();
-            eprintln!("{:?} reassign(cluster, &places);", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             reassign(cluster, &places);
             if round == 1 {
                 let words = [
@@ -132,16 +123,13 @@ fn a_leader_is_moved_by_reassignment_and_by_election() {
                     "PREFERRED",
                     "--all-topic-partitions",
                 ];
-                eprintln!("{:?} cluster.broker(1).tool('LeaderElectionCommand', &w", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
                 cluster.broker(1).tool("LeaderElectionCommand", &words, "");
             }
             for (topic, before, replicas) in &places {
-                eprintln!("{:?} cluster.until('another leader', topic, |leader, in", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
                 cluster.until("another leader", topic, |leader, in_sync| {
                     leader.is_some_and(|leader| leader != *before) && in_sync.len() == replicas.len()
                 });
             }
-            eprintln!("{:?} pipelines.go_on();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             pipelines.go_on();
         }
     });
@@ -159,7 +147,6 @@ fn reassign(cluster: &mut Cluster, places: &[(String, i32, Vec<i32>)]) {
     std::fs::write(&file, plan).unwrap();
     let address = cluster.address();
     let words = ["--bootstrap-server", &address, "--reassignment-json-file", &file, "--execute"];
-    eprintln!("{:?} cluster.broker(1).tool('reassign.ReassignPartition", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
     cluster.broker(1).tool("reassign.ReassignPartitionsCommand", &words, "");
 }
 
@@ -171,18 +158,12 @@ fn a_broker_is_paused_for_longer_than_a_record_may_take() {
         for config in &pipelines.0 {
             let topic = topic(config);
             let node = cluster.until("a leader", &topic, |leader, _| leader.is_some()).0.unwrap();
-            eprintln!("{:?} cluster.broker(node).pause();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.broker(node).pause();
             let moved = |leader: Option<i32>, _: &[i32]| leader.is_some_and(|leader| leader != node);
-            eprintln!("{:?} cluster.until('another leader', &topic, moved);", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.until("another leader", &topic, moved);
-            eprintln!("{:?} pipelines.go_on();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             pipelines.go_on();
-            eprintln!("{:?} cluster.broker(node).resume();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.broker(node).resume();
-            eprintln!("{:?} cluster.until_whole();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.until_whole();
-            eprintln!("{:?} pipelines.go_on();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             pipelines.go_on();
         }
     });
@@ -198,30 +179,21 @@ fn a_partition_has_no_leader_until_its_only_replica_in_sync_returns() {
         create(&cluster, &topic(config), &[&[1, 2]]);
     }
     pipelines.survive(&mut cluster, |cluster, pipelines| {
-        eprintln!("{:?} cluster.broker(2).kill();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         cluster.broker(2).kill();
         for config in &pipelines.0 {
-            eprintln!("{:?} cluster.until('one alone', &topic(config), |leader", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.until("one alone", &topic(config), |leader, in_sync| leader == Some(1) && in_sync == [1]);
         }
-        eprintln!("{:?} pipelines.go_on();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         pipelines.go_on();
         // Two of three are gone, so nobody can decide anything until one of them is back.
-        eprintln!("{:?} cluster.broker(1).kill();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         cluster.broker(1).kill();
-        eprintln!("{:?} cluster.broker(2).restart();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         cluster.broker(2).restart();
         for config in &pipelines.0 {
-            eprintln!("{:?} cluster.until('no leader', &topic(config), |leader", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
             cluster.until("no leader", &topic(config), |leader, _| leader.is_none());
         }
         // Longer than a record may take.
         std::thread::sleep(Duration::from_secs(3));
-        eprintln!("{:?} cluster.broker(1).restart();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         cluster.broker(1).restart();
-        eprintln!("{:?} cluster.until_whole();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         cluster.until_whole();
-        eprintln!("{:?} pipelines.go_on();", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() % 1000000);
         pipelines.go_on();
     });
 }

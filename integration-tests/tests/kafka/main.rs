@@ -12,6 +12,8 @@
 mod cluster;
 mod feed;
 mod formats;
+mod partitions;
 mod refusals;
 mod security;
+mod taken_away;
 mod trouble;
