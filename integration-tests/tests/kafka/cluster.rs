@@ -1,80 +1,28 @@
 //! Three brokers with three copies of everything, of which one after the other is killed, stopped, paused and relieved
 //! of what it leads, while a pipeline of each delivery writes. Nothing is lost; exactly once nothing comes twice.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tailwater_integration_tests::kafka::cluster::{self, Cluster};
-use tailwater_kafka::{Config, Delivery, TopicSettings};
 
-use crate::feed::{self, held_is_at_least, topic, write_until, write_while};
+use crate::feed::topic;
+use crate::pipelines::Pipelines;
 
-const PATIENCE: Duration = Duration::from_secs(240);
 /// Its one partition is led by the coordinator of transactions.
 const TRANSACTIONS: &str = "__transaction_state";
 
-/// A pipeline of each delivery.
-struct Pipelines([Config; 2]);
-
-impl Pipelines {
-    fn new(cluster: &Cluster) -> Self {
-        Self([Delivery::ExactlyOnce, Delivery::AtLeastOnce].map(|delivery| {
-            let mut config = feed::config_at(cluster.address(), delivery);
-            let all = "*".to_owned();
-            config.topics = vec![TopicSettings {
-                topic: all,
-                partitions: Some(1),
-                replication: Some(3),
-                configs: vec![],
-            }];
-            config
-        }))
-    }
-
-    /// Gives up on a record soon, so that a short trouble is a long one.
-    fn hasty(mut self) -> Self {
-        self.0.iter_mut().for_each(feed::hasty);
-        self
-    }
-
-    /// Writes in the background until the trouble is over, and then some more; then looks at what has arrived.
-    fn survive(self, cluster: &mut Cluster, trouble: impl FnOnce(&mut Cluster, &Self)) {
-        let over = Arc::new(AtomicBool::new(false));
-        let writers = self.0.clone().map(|config| {
-            let over = Arc::clone(&over);
-            std::thread::spawn(move || {
-                let (end, _) = write_while(&config, |_| !over.load(Ordering::Relaxed), PATIENCE);
-                write_until(&config, end + 20, PATIENCE);
-                end + 20
-            })
-        });
-        self.go_on();
-        trouble(cluster, &self);
-        over.store(true, Ordering::Relaxed);
-        for (writer, config) in writers.into_iter().zip(&self.0) {
-            feed::check_as(&cluster.client(), config, writer.join().unwrap());
-        }
-        cluster.until_whole();
-    }
-
-    /// Waits until some more is written by both.
-    fn go_on(&self) {
-        for config in &self.0 {
-            let held = tailwater_kafka::position(config).ok().flatten();
-            let done: u64 = held.map_or(0, |held| held.position.stream.parse().unwrap());
-            held_is_at_least(config, done + 10);
-        }
-    }
+/// A pipeline of each delivery, with three copies of everything.
+fn pipelines(cluster: &Cluster) -> Pipelines {
+    Pipelines::new(cluster.client(), &cluster.address(), 3)
 }
 
 #[test]
 fn the_coordinator_moves_because_its_broker_is_killed_or_stopped() {
     let cluster = cluster::shared();
     let mut cluster = cluster::turn(&cluster);
-    Pipelines::new(&cluster).survive(&mut cluster, |cluster, pipelines| {
+    pipelines(&cluster).survive(|pipelines| {
         for killed in [true, false] {
             let node = cluster.until("a coordinator", TRANSACTIONS, |leader, _| leader.is_some()).0.unwrap();
             let broker = cluster.broker(node);
@@ -97,10 +45,10 @@ fn the_coordinator_moves_because_its_broker_is_killed_or_stopped() {
 fn a_leader_is_moved_by_reassignment_and_by_election() {
     let cluster = cluster::shared();
     let mut cluster = cluster::turn(&cluster);
-    Pipelines::new(&cluster).survive(&mut cluster, |cluster, pipelines| {
+    pipelines(&cluster).survive(|pipelines| {
         let address = cluster.address();
         let mut topics: Vec<String> = vec![TRANSACTIONS.to_owned()];
-        for config in &pipelines.0 {
+        for config in pipelines.configs() {
             topics.extend([topic(config), config.position_topic.clone()]);
         }
         for round in 0..2 {
@@ -114,7 +62,7 @@ fn a_leader_is_moved_by_reassignment_and_by_election() {
                     (topic.clone(), leader, replicas)
                 })
                 .collect();
-            reassign(cluster, &places);
+            reassign(&mut cluster, &places);
             if round == 1 {
                 let words = [
                     "--bootstrap-server",
@@ -154,8 +102,8 @@ fn reassign(cluster: &mut Cluster, places: &[(String, i32, Vec<i32>)]) {
 fn a_broker_is_paused_for_longer_than_a_record_may_take() {
     let cluster = cluster::shared();
     let mut cluster = cluster::turn(&cluster);
-    Pipelines::new(&cluster).hasty().survive(&mut cluster, |cluster, pipelines| {
-        for config in &pipelines.0 {
+    pipelines(&cluster).hasty().survive(|pipelines| {
+        for config in pipelines.configs() {
             let topic = topic(config);
             let node = cluster.until("a leader", &topic, |leader, _| leader.is_some()).0.unwrap();
             cluster.broker(node).pause();
@@ -173,21 +121,21 @@ fn a_broker_is_paused_for_longer_than_a_record_may_take() {
 fn a_partition_has_no_leader_until_its_only_replica_in_sync_returns() {
     let cluster = cluster::shared();
     let mut cluster = cluster::turn(&cluster);
-    let pipelines = Pipelines::new(&cluster).hasty();
+    let pipelines = pipelines(&cluster).hasty();
     // Two copies, of which one is enough.
-    for config in &pipelines.0 {
+    for config in pipelines.configs() {
         create(&cluster, &topic(config), &[&[1, 2]]);
     }
-    pipelines.survive(&mut cluster, |cluster, pipelines| {
+    pipelines.survive(|pipelines| {
         cluster.broker(2).kill();
-        for config in &pipelines.0 {
+        for config in pipelines.configs() {
             cluster.until("one alone", &topic(config), |leader, in_sync| leader == Some(1) && in_sync == [1]);
         }
         pipelines.go_on();
         // Two of three are gone, so nobody can decide anything until one of them is back.
         cluster.broker(1).kill();
         cluster.broker(2).restart();
-        for config in &pipelines.0 {
+        for config in pipelines.configs() {
             cluster.until("no leader", &topic(config), |leader, _| leader.is_none());
         }
         // Longer than a record may take.

@@ -13,6 +13,7 @@ mod cluster;
 mod feed;
 mod formats;
 mod partitions;
+mod pipelines;
 mod refusals;
 mod security;
 mod taken_away;

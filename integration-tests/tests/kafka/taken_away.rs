@@ -9,9 +9,8 @@ use tailwater_integration_tests::kafka::{self, Broker};
 use tailwater_kafka::{Config, Delivery, Kafka};
 use tempfile::TempDir;
 
-use crate::feed::{
-    at, check, config, hasty, held_is_at_least, ids, set, table, topic, transaction, write_until, write_while,
-};
+use crate::feed::{at, config, hasty, ids, set, table, topic, transaction, write_until};
+use crate::pipelines::Pipelines;
 
 const PATIENCE: Duration = Duration::from_secs(240);
 const DELIVERIES: [Delivery; 2] = [Delivery::ExactlyOnce, Delivery::AtLeastOnce];
@@ -97,27 +96,15 @@ fn refused_later(config: &Config) -> Error {
 
 #[test]
 fn a_disk_is_full() {
-    for delivery in DELIVERIES {
-        let mut broker = Broker::start(&[]);
-        let mut config = config(&broker, delivery);
-        hasty(&mut config);
-        let writer_config = config.clone();
-        write_until(&config, 1, PATIENCE);
-        let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let flag = over.clone();
-        let writer = std::thread::spawn(move || {
-            write_while(&writer_config, |_| !flag.load(std::sync::atomic::Ordering::Relaxed), PATIENCE)
-        });
+    let mut broker = Broker::start(&[]);
+    let pipelines = Pipelines::new(broker.client(), &broker.address(), 1).hasty();
+    pipelines.survive(|pipelines| {
         broker.fill_disk(100_000);
+        // It ends itself.
         broker.gone();
         broker.restart();
-        let held =
-            tailwater_kafka::position(&config).unwrap().unwrap().position.stream.parse::<u64>().unwrap();
-        held_is_at_least(&config, held + 20);
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
-        let (end, _) = writer.join().unwrap();
-        check(&broker, &config, end);
-    }
+        pipelines.go_on();
+    });
 }
 
 /// A broker that asks for rights, and how its administrator logs in.
