@@ -1,7 +1,5 @@
-//! Three real brokers, each a controller too, that keep three copies of everything and write to two at least. Tests take
-//! turns with it, and leave it whole.
+//! Three real brokers, each a controller too, that keep three copies of everything and write to two at least.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -19,31 +17,11 @@ pub struct Cluster {
     observer: BaseConsumer,
 }
 
-/// The cluster that the tests of this process take turns with. To be kept until the turn is over.
-pub fn shared() -> Arc<Mutex<Cluster>> {
-    /// Ended with its last user, because nothing is dropped at the end of a process.
-    static SHARED: Mutex<Weak<Mutex<Cluster>>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(cluster) = shared.upgrade() {
-        return cluster;
-    }
-    let cluster = Arc::new(Mutex::new(Cluster::start()));
-    *shared = Arc::downgrade(&cluster);
-    cluster
-}
-
-/// Waits for one's turn, and until the cluster is whole.
-///
-/// # Panics
-/// Where a test before has left it broken.
-pub fn turn(cluster: &Mutex<Cluster>) -> MutexGuard<'_, Cluster> {
-    let cluster = cluster.lock().expect("a test before this one has failed, so the cluster may be in pieces");
-    cluster.until_whole();
-    cluster
-}
-
 impl Cluster {
-    fn start() -> Self {
+    /// # Panics
+    /// Where they do not start.
+    #[must_use]
+    pub fn start() -> Self {
         let ports: [u16; 2 * NODES] = free_ports();
         let (clients, controllers) = ports.split_at(NODES);
         let voters: Vec<String> =

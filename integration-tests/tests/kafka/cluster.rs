@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use tailwater_integration_tests::kafka::cluster::{self, Cluster};
+use tailwater_integration_tests::kafka::cluster::Cluster;
 
 use crate::feed::topic;
 use crate::pipelines::Pipelines;
@@ -18,11 +18,23 @@ fn pipelines(cluster: &Cluster) -> Pipelines {
     Pipelines::new(cluster.client(), &cluster.address(), 3)
 }
 
+/// One after the other: the brokers fill the machine, and take long to start.
 #[test]
-fn the_coordinator_moves_because_its_broker_is_killed_or_stopped() {
-    let cluster = cluster::shared();
-    let mut cluster = cluster::turn(&cluster);
-    pipelines(&cluster).survive(|pipelines| {
+fn nothing_is_lost_or_repeated_whatever_happens_to_one_of_three_brokers() {
+    let mut cluster = Cluster::start();
+    for trouble in [
+        the_coordinator_moves_because_its_broker_is_killed_or_stopped,
+        a_leader_is_moved_by_reassignment_and_by_election,
+        a_broker_is_paused_for_longer_than_a_record_may_take,
+        a_partition_has_no_leader_until_its_only_replica_in_sync_returns,
+    ] {
+        cluster.until_whole();
+        trouble(&mut cluster);
+    }
+}
+
+fn the_coordinator_moves_because_its_broker_is_killed_or_stopped(cluster: &mut Cluster) {
+    pipelines(cluster).survive(|pipelines| {
         for killed in [true, false] {
             let node = cluster.until("a coordinator", TRANSACTIONS, |leader, _| leader.is_some()).0.unwrap();
             let broker = cluster.broker(node);
@@ -41,11 +53,8 @@ fn the_coordinator_moves_because_its_broker_is_killed_or_stopped() {
     });
 }
 
-#[test]
-fn a_leader_is_moved_by_reassignment_and_by_election() {
-    let cluster = cluster::shared();
-    let mut cluster = cluster::turn(&cluster);
-    pipelines(&cluster).survive(|pipelines| {
+fn a_leader_is_moved_by_reassignment_and_by_election(cluster: &mut Cluster) {
+    pipelines(cluster).survive(|pipelines| {
         let address = cluster.address();
         let mut topics: Vec<String> = vec![TRANSACTIONS.to_owned()];
         for config in pipelines.configs() {
@@ -62,7 +71,7 @@ fn a_leader_is_moved_by_reassignment_and_by_election() {
                     (topic.clone(), leader, replicas)
                 })
                 .collect();
-            reassign(&mut cluster, &places);
+            reassign(cluster, &places);
             if round == 1 {
                 let words = [
                     "--bootstrap-server",
@@ -98,11 +107,8 @@ fn reassign(cluster: &mut Cluster, places: &[(String, i32, Vec<i32>)]) {
     cluster.broker(1).tool("reassign.ReassignPartitionsCommand", &words, "");
 }
 
-#[test]
-fn a_broker_is_paused_for_longer_than_a_record_may_take() {
-    let cluster = cluster::shared();
-    let mut cluster = cluster::turn(&cluster);
-    pipelines(&cluster).hasty().survive(|pipelines| {
+fn a_broker_is_paused_for_longer_than_a_record_may_take(cluster: &mut Cluster) {
+    pipelines(cluster).hasty().survive(|pipelines| {
         for config in pipelines.configs() {
             let topic = topic(config);
             let node = cluster.until("a leader", &topic, |leader, _| leader.is_some()).0.unwrap();
@@ -117,14 +123,11 @@ fn a_broker_is_paused_for_longer_than_a_record_may_take() {
     });
 }
 
-#[test]
-fn a_partition_has_no_leader_until_its_only_replica_in_sync_returns() {
-    let cluster = cluster::shared();
-    let mut cluster = cluster::turn(&cluster);
-    let pipelines = pipelines(&cluster).hasty();
+fn a_partition_has_no_leader_until_its_only_replica_in_sync_returns(cluster: &mut Cluster) {
+    let pipelines = pipelines(cluster).hasty();
     // Two copies, of which one is enough.
     for config in pipelines.configs() {
-        create(&cluster, &topic(config), &[&[1, 2]]);
+        create(cluster, &topic(config), &[&[1, 2]]);
     }
     pipelines.survive(|pipelines| {
         cluster.broker(2).kill();
