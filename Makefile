@@ -2,6 +2,10 @@
 .NOTPARALLEL:
 .PHONY: help demo test bench build install fmt lint deny fuzz prepare
 
+# What is set on the command line is meant for us; the crates that run make themselves would install below DESTDIR.
+MAKEOVERRIDES =
+unexport DESTDIR PREFIX
+
 CARGO ?= cargo
 FOR ?= 30s
 FUZZ_SECONDS ?= 20

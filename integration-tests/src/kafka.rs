@@ -1,7 +1,10 @@
 //! Apache Kafka itself for tests: one broker that is its own controller, from what `scripts/fetch-kafka` fetched; and a
-//! consumer of ours to read topics with.
+//! consumer of ours to read topics with. Several of them are in `cluster`.
+
+pub mod cluster;
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -26,6 +29,7 @@ pub struct Broker {
 
 /// Starts fast and needs little.
 const FOR_TESTS: &[&str] = &["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+const FOR_TOOLS: &[&str] = &["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 /// As Kafka's own start script has it.
 const FOR_LOAD: &[&str] = &["-Xmx1g", "-Xms1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"];
 
@@ -69,8 +73,12 @@ impl Broker {
     /// Where it does not start.
     #[must_use]
     pub fn start_for_load() -> Self {
-        let settings = |_| vec![("auto.create.topics.enable".to_owned(), "true".to_owned())];
-        Self::start_as(FOR_LOAD, settings, &[])
+        let settings = vec![("auto.create.topics.enable".to_owned(), "true".to_owned())];
+        let [port, controller] = free_ports();
+        let mut broker = Self::prepare(port, controller, settings, &[]);
+        broker.java = FOR_LOAD;
+        broker.restart();
+        broker
     }
 
     /// As [`Broker::start`], with settings that depend on the port, and more words for formatting its storage.
@@ -78,24 +86,20 @@ impl Broker {
     /// # Panics
     /// Where it does not start.
     pub fn start_with(settings: impl FnOnce(u16) -> Vec<(String, String)>, format: &[&str]) -> Self {
-        Self::start_as(FOR_TESTS, settings, format)
+        let [port, controller] = free_ports();
+        let mut broker = Self::prepare(port, controller, settings(port), format);
+        broker.restart();
+        broker
     }
 
-    fn start_as(
-        java: &'static [&'static str],
-        settings: impl FnOnce(u16) -> Vec<(String, String)>,
-        format: &[&str],
-    ) -> Self {
+    /// A broker on these ports that does not run yet.
+    fn prepare(port: u16, controller: u16, settings: Vec<(String, String)>, format: &[&str]) -> Self {
         static FETCH: Mutex<()> = Mutex::new(());
         let fetch = FETCH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let status = Command::new(top().join("scripts/fetch-kafka")).status().unwrap();
         assert!(status.success(), "scripts/fetch-kafka: {status}");
         drop(fetch);
         let folder = tempfile::tempdir().unwrap();
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-        let (one, other) = (free(), free());
-        let [port, controller] = [&one, &other].map(|socket| socket.local_addr().unwrap().port());
-        drop((one, other));
         let mut all: Vec<(String, String)> = [
             ("process.roles", "broker,controller".to_owned()),
             ("node.id", "1".to_owned()),
@@ -113,7 +117,7 @@ impl Broker {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        for (name, value) in settings(port) {
+        for (name, value) in settings {
             let value = value.replace("CONTROLLER_PORT", &controller.to_string());
             match all.iter_mut().find(|(known, _)| *known == name) {
                 Some(known) => known.1 = value,
@@ -122,14 +126,13 @@ impl Broker {
         }
         let text: String = all.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         fs::write(folder.path().join("server.properties"), text).unwrap();
-        let mut broker = Self { folder, port, shell: None, java };
+        let broker = Self { folder, port, shell: None, java: FOR_TESTS };
         broker.format(format);
-        broker.run();
         broker
     }
 
     fn format(&self, more: &[&str]) {
-        let mut command = self.java(&["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+        let mut command = self.java(FOR_TOOLS);
         command.args(["kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c"]);
         let output = command.arg(self.folder.path().join("server.properties")).args(more).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -143,7 +146,6 @@ impl Broker {
         command.arg("-c").arg(SCRIPT).arg(self.folder.path()).arg(java.get_program()).args(java.get_args());
         command.arg("kafka.Kafka").arg(self.folder.path().join("server.properties"));
         self.shell = Some(command.stdin(Stdio::piped()).spawn().unwrap());
-        self.answers();
     }
 
     fn java(&self, options: &[&str]) -> Command {
@@ -161,6 +163,23 @@ impl Broker {
             assert!(Instant::now() < deadline, "the broker does not answer: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Runs one of Kafka's own commands, `tool.Class` of `org.apache.kafka.tools`, and returns what it says.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn tool(&self, class: &str, words: &[&str], input: &str) -> String {
+        let mut command = self.java(FOR_TOOLS);
+        command.arg(format!("org.apache.kafka.tools.{class}")).args(words);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(output.status.success(), "{class} {words:?}: {said}");
+        said
     }
 
     /// What it has said so far.
@@ -199,7 +218,22 @@ impl Broker {
         self.gone();
     }
 
-    fn gone(&mut self) {
+    /// Lets no file of it grow beyond so many bytes, as a full disk would.
+    ///
+    /// # Panics
+    /// Where it does not run.
+    pub fn fill_disk(&self, bytes: u64) {
+        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let words = [format!("--pid={}", pid.trim()), format!("--fsize={bytes}:unlimited")];
+        let status = Command::new("prlimit").args(words).status().unwrap();
+        assert!(status.success(), "prlimit: {status}");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    pub fn gone(&mut self) {
         let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
         let deadline = Instant::now() + PATIENCE;
         // Until the shell has waited for it the process is there still, but as a zombie.
@@ -217,6 +251,7 @@ impl Broker {
     /// Starts it again on the same ports, and waits until it answers.
     pub fn restart(&mut self) {
         self.run();
+        self.answers();
     }
 
     /// Halts it where it is.
@@ -239,11 +274,7 @@ impl Broker {
     /// What a client of this broker is set to, with what readers of transactions need.
     #[must_use]
     pub fn client(&self) -> ClientConfig {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", self.address()).set("group.id", "reader");
-        config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
-        config.set("isolation.level", "read_committed").set("fetch.wait.max.ms", "10");
-        config
+        reader(&self.address())
     }
 
     /// Everything that is committed in a topic: one partition after the other, each in order.
@@ -251,6 +282,20 @@ impl Broker {
     pub fn read(&self, topic: &str) -> Vec<Record> {
         read(&self.client(), topic)
     }
+}
+
+fn reader(address: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", address).set("group.id", "reader");
+    config.set("enable.auto.commit", "false").set("enable.partition.eof", "true");
+    config.set("isolation.level", "read_committed").set("fetch.wait.max.ms", "10");
+    config
+}
+
+/// Ports that nobody listens on.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let sockets: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    std::array::from_fn(|index| sockets[index].local_addr().unwrap().port())
 }
 
 /// As [`Broker::read`], with a configuration of one's own.

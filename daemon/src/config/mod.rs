@@ -68,11 +68,19 @@ pub fn load(paths: &[PathBuf]) -> (Vec<Pipeline>, Vec<Error>) {
 /// # Errors
 /// `Operator`, with file, line and column.
 pub fn read(file: &Path) -> Result<Pipeline> {
-    let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
     // A variable that is not text can hold no part of a TOML string.
     let env =
         std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
-    pipeline::parse(file, text, &env.collect())
+    read_with(file, &env.collect())
+}
+
+/// As [`read`], where `${env:NAME}` stands for what `env` holds.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with(file: &Path, env: &BTreeMap<String, String>) -> Result<Pipeline> {
+    let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+    pipeline::parse(file, text, env)
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>> {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rdkafka::ClientConfig;
 use tailwater_core::{
     Batch, Column, Declared, Error, ErrorKind, Fill, Position, Result, Sink as _, Table, Type, Value,
 };
-use tailwater_integration_tests::kafka::Broker;
+use tailwater_integration_tests::kafka::{self, Broker};
 use tailwater_kafka::{Config, Delivery, Format, Kafka, TopicSettings};
 
 /// A table `public.rows (id int, note text)`.
@@ -36,9 +37,13 @@ pub(crate) fn table() -> Arc<Table> {
 
 /// A sink of its own at a broker: one partition, topics named after it.
 pub(crate) fn config(broker: &Broker, delivery: Delivery) -> Config {
+    config_at(broker.address(), delivery)
+}
+
+/// As [`config`], at any brokers.
+pub(crate) fn config_at(brokers: String, delivery: Delivery) -> Config {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let mut config =
-        Config::new(&format!("feed_{}", NUMBER.fetch_add(1, Ordering::Relaxed)), broker.address());
+    let mut config = Config::new(&format!("feed_{}", NUMBER.fetch_add(1, Ordering::Relaxed)), brokers);
     config.delivery = delivery;
     config.format = Format::Row;
     let topic = "*".to_owned();
@@ -48,6 +53,14 @@ pub(crate) fn config(broker: &Broker, delivery: Delivery) -> Config {
 
 pub(crate) fn set(config: &mut Config, name: &str, value: &str) {
     config.properties.set(name, value.to_owned(), |_, _| String::new()).unwrap();
+}
+
+/// Gives up on a record soon, so that a short pause is a long one.
+pub(crate) fn hasty(config: &mut Config) {
+    set(config, "delivery.timeout.ms", "2000");
+    set(config, "request.timeout.ms", "1000");
+    set(config, "socket.timeout.ms", "3000");
+    set(config, "reconnect.backoff.max.ms", "500");
 }
 
 /// The topic of [`table`].
@@ -138,21 +151,43 @@ fn write_from_held(sink: &mut Kafka, table: &Arc<Table>, may: impl Fn(u64) -> bo
     }
 }
 
+/// Waits until so many transactions are durable.
+pub(crate) fn held_is_at_least(config: &Config, number: u64) {
+    let deadline = Instant::now() + Duration::from_secs(240);
+    loop {
+        let held = tailwater_kafka::position(config).ok().flatten();
+        if held.is_some_and(|held| held.position.stream >= at(number, 0).stream) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nothing is written");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// The ids of the rows in the topic, in order.
 pub(crate) fn ids(broker: &Broker, config: &Config) -> Vec<u64> {
+    ids_as(&broker.client(), config)
+}
+
+fn ids_as(client: &ClientConfig, config: &Config) -> Vec<u64> {
     let id = |key: String| -> u64 {
         let key: serde_json::Value = serde_json::from_str(&key).unwrap();
         key["id"].as_u64().unwrap()
     };
-    broker.read(&topic(config)).into_iter().map(|record| id(record.key.unwrap())).collect()
+    kafka::read(client, &topic(config)).into_iter().map(|record| id(record.key.unwrap())).collect()
 }
 
 /// What must be there after [`write_until`]: exactly once each row in order; or, at least once, each row, where what
 /// comes again starts at a transaction.
 pub(crate) fn check(broker: &Broker, config: &Config, end: u64) {
+    check_as(&broker.client(), config, end);
+}
+
+/// As [`check`], with a reader of one's own.
+pub(crate) fn check_as(client: &ClientConfig, config: &Config, end: u64) {
     let expected: Vec<u64> =
         (1..=end).flat_map(|number| (0..5).map(move |row| number * 1000 + row)).collect();
-    let mut found = ids(broker, config);
+    let mut found = ids_as(client, config);
     if config.delivery == Delivery::AtLeastOnce {
         let steps = found.windows(2).filter(|pair| pair[1] < pair[0]);
         steps

@@ -9,8 +9,12 @@
     reason = "a failure here is a failed test"
 )]
 
+mod cluster;
 mod feed;
 mod formats;
+mod partitions;
+mod pipelines;
 mod refusals;
 mod security;
+mod taken_away;
 mod trouble;

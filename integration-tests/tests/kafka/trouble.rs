@@ -10,7 +10,10 @@ use tailwater_core::{ErrorKind, Position, Sink as _};
 use tailwater_integration_tests::kafka::{self, Broker};
 use tailwater_kafka::{Config, Delivery, Kafka};
 
-use crate::feed::{at, batch, check, config, fill, ids, set, table, transaction, write_until, write_while};
+use crate::feed::{
+    at, batch, check, config, fill, hasty, held_is_at_least, ids, set, table, transaction, write_until,
+    write_while,
+};
 
 const PATIENCE: Duration = Duration::from_secs(240);
 const DELIVERIES: [Delivery; 2] = [Delivery::ExactlyOnce, Delivery::AtLeastOnce];
@@ -29,26 +32,6 @@ fn while_writing(broker: &mut Broker, config: &Config, trouble: impl FnOnce(&mut
     let (end, starts) = writer.join().unwrap();
     check(broker, config, end);
     starts
-}
-
-fn held_is_at_least(config: &Config, number: u64) {
-    let deadline = std::time::Instant::now() + PATIENCE;
-    loop {
-        let held = tailwater_kafka::position(config).ok().flatten();
-        if held.is_some_and(|held| held.position.stream >= at(number, 0).stream) {
-            return;
-        }
-        assert!(std::time::Instant::now() < deadline, "nothing is written");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Gives up on a record soon, so that a short pause is a long one.
-fn hasty(config: &mut Config) {
-    set(config, "delivery.timeout.ms", "2000");
-    set(config, "request.timeout.ms", "1000");
-    set(config, "socket.timeout.ms", "3000");
-    set(config, "reconnect.backoff.max.ms", "500");
 }
 
 #[test]

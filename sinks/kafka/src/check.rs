@@ -1,6 +1,7 @@
 //! Everything a person should know before the pipeline runs. Changes nothing: what would be made is only asked for, and
 //! nobody is taken over from. So whether transactions may be used is seen at the start only.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rdkafka::admin::{ConfigResource, ResourceSpecifier};
@@ -25,8 +26,8 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
         // Without an answer there is nothing more to be found.
         Err(error) => findings.push(Finding::from(&error)),
         Ok((brokers, found)) => {
-            missing(&brokers, &found, &mut findings);
-            position_topic(config, &brokers, &found, &mut findings);
+            let written = position_topic(config, &brokers, &found, &mut findings);
+            missing(&brokers, &found, &written, &mut findings);
             settings(config, &brokers, &topics, &found, &mut findings);
             timeout(config, &brokers, &mut findings);
         }
@@ -84,9 +85,15 @@ fn has_key(config: &Config, table: &Table) -> bool {
     }
 }
 
-fn missing(brokers: &Topics, found: &[(&str, Found)], findings: &mut Vec<Finding>) {
-    let missing: Vec<&str> =
-        found.iter().filter(|(_, found)| *found == Found::Missing).map(|(topic, _)| *topic).collect();
+fn missing(
+    brokers: &Topics,
+    found: &[(&str, Found)],
+    written: &HashMap<String, i32>,
+    findings: &mut Vec<Finding>,
+) {
+    let missing = found.iter().filter(|(_, found)| *found == Found::Missing).map(|(topic, _)| *topic);
+    let (gone, missing): (Vec<&str>, Vec<&str>) = missing.partition(|topic| written.contains_key(*topic));
+    findings.extend(gone.iter().map(|topic| Finding::from(&error::topic_gone(topic))));
     if missing.is_empty() {
         return;
     }
@@ -101,25 +108,35 @@ fn missing(brokers: &Topics, found: &[(&str, Found)], findings: &mut Vec<Finding
     });
 }
 
-/// Where the position topic is there: whether it can hold a position, and what it knows of the other topics.
-fn position_topic(config: &Config, brokers: &Topics, found: &[(&str, Found)], findings: &mut Vec<Finding>) {
+/// Where the position topic is there: whether it can hold a position, and what it knows of the other topics, which is
+/// also returned.
+fn position_topic(
+    config: &Config,
+    brokers: &Topics,
+    found: &[(&str, Found)],
+    findings: &mut Vec<Finding>,
+) -> HashMap<String, i32> {
     let partitions = |topic: &str| {
         found.iter().find_map(|(name, found)| match found {
             Found::Ready { partitions, .. } if *name == topic => Some(*partitions),
             Found::Ready { .. } | Found::Missing | Found::NotReady => None,
         })
     };
-    let Some(own) = partitions(&config.position_topic) else { return };
+    let Some(own) = partitions(&config.position_topic) else { return HashMap::new() };
     let stored = position::check_topic(config, brokers, own).and_then(|()| position::read(config, brokers));
     match stored {
-        Err(error) => findings.push(Finding::from(&error)),
+        Err(error) => {
+            findings.push(Finding::from(&error));
+            HashMap::new()
+        }
         Ok(stored) => {
-            for (topic, before) in stored.partitions {
-                let now = partitions(&topic).unwrap_or(before);
+            for (topic, &before) in &stored.partitions {
+                let now = partitions(topic).unwrap_or(before);
                 if now != before && config.partition_change == PartitionChange::Stop {
-                    findings.push(Finding::from(&error::partitions_changed(&topic, before, now)));
+                    findings.push(Finding::from(&error::partitions_changed(topic, before, now)));
                 }
             }
+            stored.partitions
         }
     }
 }

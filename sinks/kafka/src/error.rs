@@ -3,11 +3,11 @@
 //! | code | kind | meaning | cure |
 //! |---|---|---|---|
 //! | TW-KAFKA-001 | transient | no broker answers, or not in time | wait; check `brokers`, firewall, listeners |
-//! | TW-KAFKA-002 | transient | a partition or coordinator has no leader, or too few replicas | wait; look at the brokers |
+//! | TW-KAFKA-002 | transient | a partition or coordinator has no leader, or too few replicas, or a broker does not know a topic | wait; look at the brokers |
 //! | TW-KAFKA-003 | operator | the brokers refuse the login | correct the `sasl.…` properties |
 //! | TW-KAFKA-004 | operator | TLS cannot be set up | correct the `ssl.…` properties, or `security.protocol` |
 //! | TW-KAFKA-005 | operator | a right is missing | the ACL that the message asks for |
-//! | TW-KAFKA-006 | operator | a topic is missing, or refused by the brokers | create it as the message says |
+//! | TW-KAFKA-006 | operator | a topic is refused by the brokers, or is gone although it was written before | create it as the message says |
 //! | TW-KAFKA-007 | operator | a record is larger than its topic takes | raise `max.message.bytes` of the topic |
 //! | TW-KAFKA-008 | operator | another process with this pipeline's name took over | keep one of the two |
 //! | TW-KAFKA-009 | operator | a property is unknown, wrong, or kept by Tailwater | correct or remove it |
@@ -155,6 +155,43 @@ pub(crate) fn from_code(code: Code, text: &str) -> Error {
 const ACLS: &str = "kafka-acls --add --allow-principal User:… --operation Write --operation Describe --operation Create \
     --topic 'PREFIX' --resource-pattern-type prefixed, the same with --operation Read for the position topic, and \
     --operation Write --operation Describe --transactional-id tailwater-PIPELINE";
+
+/// A topic that was written before and is not there any more.
+pub(crate) fn topic_gone(topic: &str) -> Error {
+    let message = format!(
+        "the topic {topic}, which this pipeline has written before, is gone, and what it held with it"
+    );
+    Error::operator("TW-KAFKA-006", message).remedy(format!(
+        "kafka-topics --create --topic {topic}, with as many partitions as it had, to go on without what it held; or \
+         another `position_topic`, to copy everything afresh"
+    ))
+}
+
+/// A broker does not know one of these topics: not yet, or not any more, which the next start finds out.
+pub(crate) fn topic_unknown(text: &str, topics: &[&str]) -> Error {
+    Error::transient("TW-KAFKA-002", format!("a broker does not know {}: {text}", topics.join(" or ")))
+}
+
+/// A right that is missing where records are sent: to one of these topics, or to the transactions. `None` where the
+/// code tells of neither.
+pub(crate) fn right_to_send(
+    code: Code,
+    text: &str,
+    topics: &[&str],
+    transactional_id: &str,
+) -> Option<Error> {
+    let (what, options): (String, String) = if code == Code::TopicAuthorizationFailed {
+        (topics.join(" or "), topics.iter().map(|topic| format!(" --topic {topic}")).collect())
+    } else if code == Code::TransactionalIdAuthorizationFailed {
+        (format!("transactions of {transactional_id}"), format!(" --transactional-id {transactional_id}"))
+    } else {
+        return None;
+    };
+    let message = format!("a right is missing to write {what}: {text}");
+    let remedy =
+        format!("kafka-acls --add --allow-principal User:… --operation Write --operation Describe{options}");
+    Some(Error::operator("TW-KAFKA-005", message).remedy(remedy))
+}
 
 /// The error of a call of rdkafka.
 pub(crate) fn from_rdkafka(error: &KafkaError) -> Error {

@@ -44,6 +44,7 @@ use std::time::Duration;
 use tailwater_core::{Position, Result};
 
 pub use check::check;
+pub use partition::of_key as partition_of_key;
 pub use properties::Properties;
 pub use routes::Naming;
 pub use sink::Kafka;

@@ -2,7 +2,8 @@
 //! agree with us.
 
 /// The partition of a key among `count`: what `murmur2_random` of librdkafka and the Java client's default give.
-pub(crate) fn of_key(key: &[u8], count: i32) -> i32 {
+#[must_use]
+pub fn of_key(key: &[u8], count: i32) -> i32 {
     let positive = murmur2(key) & 0x7fff_ffff;
     i32::try_from(positive).unwrap_or(i32::MAX) % count.max(1)
 }

@@ -35,6 +35,7 @@ pub(crate) struct Producer {
     order: Vec<Ordered>,
     indexes: Vec<usize>,
     delivery: Delivery,
+    transactional_id: String,
     transaction_timeout: Duration,
     /// When the transaction that is open was begun.
     begun: Option<Instant>,
@@ -75,6 +76,7 @@ impl Producer {
             order: Vec::new(),
             indexes: Vec::new(),
             delivery: config.delivery,
+            transactional_id: config.transactional_id(),
             transaction_timeout: config.transaction_timeout(),
             begun: None,
         })
@@ -307,7 +309,8 @@ impl Producer {
         if let Err(error) = self.check_transaction() {
             return error;
         }
-        let error = self.native.reports().noted().blame(code, &code.to_string());
+        let topic = target.map(|target| target.topic.as_str());
+        let error = self.blame(code, &code.to_string(), topic);
         match target {
             Some(target) => error.doing(format!("write a record of {} to {}", target.about, target.topic)),
             None => error,
@@ -327,8 +330,29 @@ impl Producer {
                     error
                 }
             }
-            _ => noted.blame(trouble.code, &trouble.text),
+            _ => self.blame(trouble.code, &trouble.text, None),
         }
+    }
+
+    /// The error for a code, of one topic where that is known.
+    fn blame(&self, code: Code, text: &str, topic: Option<&str>) -> Error {
+        let topics = topic.map_or_else(|| self.sent_to(), |topic| vec![topic]);
+        if error::is_missing_topic(code) && code != Code::InvalidTopic {
+            return error::topic_unknown(text, &topics);
+        }
+        error::right_to_send(code, text, &topics, &self.transactional_id)
+            .unwrap_or_else(|| self.native.reports().noted().blame(code, text))
+    }
+
+    /// The topics of the records that are in memory still.
+    fn sent_to(&self) -> Vec<&str> {
+        let records = self.arenas.iter().flat_map(|arena| arena.records());
+        let lanes = records.filter_map(|record| self.lanes.get(record.route.index()));
+        let mut topics: Vec<&str> =
+            lanes.filter_map(|lane| self.topics.get(lane.topic)).map(|(name, _)| name.as_str()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        topics
     }
 
     /// Whether the arena that is being filled is to be sent.

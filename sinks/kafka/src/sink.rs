@@ -77,7 +77,7 @@ impl Sink for Kafka {
         let noted = Noted::default();
         let mut topics = Topics::new(config, &noted)?;
         topics
-            .ensure(&[&config.position_topic], position::SETTINGS)
+            .ensure(&[&config.position_topic], position::SETTINGS, &HashMap::new())
             .doing(|| "prepare the position topic")?;
         position::check_topic(config, &topics, topics.partitions(&config.position_topic))?;
         let mut producer = Producer::new(config, noted)?;
@@ -197,7 +197,7 @@ impl Open {
             return Ok(());
         }
         let names: Vec<&str> = new.iter().map(|target| target.topic.as_str()).collect();
-        self.topics.ensure(&names, &[])?;
+        self.topics.ensure(&names, &[], &self.partitions)?;
         for target in new {
             let now = self.topics.partitions(&target.topic);
             self.producer.add_route(&target.topic, &target.about, now)?;

@@ -28,6 +28,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait at a time, before looking whether anything went wrong.
 const STEP: Duration = Duration::from_secs(2);
 const LISTEN: Duration = Duration::from_millis(100);
+/// How long a topic is sought that one broker does not know.
+const HEARSAY: Duration = Duration::from_secs(5);
 /// With more topics than this to look for, all of the cluster's are asked for at once.
 const ONE_BY_ONE: usize = 16;
 
@@ -123,11 +125,16 @@ impl Topics {
     }
 
     /// Makes sure that the topics are there and can be written to. Those that are missing are made as configured, and
-    /// the position topic with `extra` settings besides.
+    /// the position topic with `extra` settings besides; but one that was `written` before is not made anew.
     ///
     /// # Errors
-    /// `Operator` where a topic may not be made or seen; `Transient` where it has no leader in time.
-    pub(crate) fn ensure(&mut self, topics: &[&str], extra: &[(&str, &str)]) -> Result<()> {
+    /// `Operator` where a topic may not be made or seen, or is gone; `Transient` where it has no leader in time.
+    pub(crate) fn ensure(
+        &mut self,
+        topics: &[&str],
+        extra: &[(&str, &str)],
+        written: &HashMap<String, i32>,
+    ) -> Result<()> {
         let mut wanted: Vec<&str> =
             topics.iter().copied().filter(|topic| !self.partitions.contains_key(*topic)).collect();
         // Several tables may share a topic.
@@ -138,6 +145,14 @@ impl Topics {
         while !wanted.is_empty() {
             let found = self.find(&wanted)?;
             let missing: Vec<&str> = of_kind(&found, |found| found == Found::Missing);
+            if let Some(gone) = missing.iter().find(|topic| written.contains_key(**topic)) {
+                // A broker that was away may not have heard of it yet.
+                if started.elapsed() > HEARSAY {
+                    return Err(error::topic_gone(gone));
+                }
+                std::thread::sleep(LISTEN);
+                continue;
+            }
             // Right after it was made, a broker may not have heard of a topic yet.
             if !missing.is_empty() && !made {
                 self.create(&missing, extra)?;
