@@ -1,6 +1,7 @@
 //! The only list of what exists: every pair of a source and a sink, bound statically. A new connector or sink is
 //! added to the two enums of `config` and to the matches here; the compiler names every place that lacks it.
 
+use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tailwater_duckdb::{Answer, DuckDb};
 use tailwater_kafka::Kafka;
 use tailwater_postgres::PostgresSource;
 use tailwater_postgres::inspect::Behind;
+use tailwater_postgres::resume::Stopped;
 use tailwater_stdout::Stdout;
 use tokio_util::sync::CancellationToken;
 
@@ -183,4 +185,40 @@ pub(crate) async fn drop(pipeline: &Pipeline) -> Result<Vec<String>> {
     match &pipeline.source {
         Source::Postgres(source) => tailwater_postgres::setup::drop_made(source).await,
     }
+}
+
+/// What a compacted topic at the sink's brokers holds, by key.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn compacted(pipeline: &Pipeline, topic: &str) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    match &pipeline.sink {
+        Sink::Kafka(sink) => tailwater_kafka::compacted(sink, topic),
+        Sink::DuckDb(_) | Sink::Stdout(_) => Err(no_brokers()),
+    }
+}
+
+/// Lets the pipeline begin where another reader of its slot stopped. Nothing is written where that cannot be proved.
+///
+/// # Errors
+/// `Operator` where it has a position already, or the log does not hold everything that comes after.
+pub(crate) async fn begin(pipeline: &Pipeline, stopped: &Stopped) -> Result<Position> {
+    let position = match &pipeline.source {
+        Source::Postgres(source) => tailwater_postgres::resume::position(source, stopped).await?,
+    };
+    match &pipeline.sink {
+        Sink::Kafka(sink) => {
+            let (sink, first) = ((**sink).clone(), position.clone());
+            let written = tokio::task::spawn_blocking(move || tailwater_kafka::begin_at(&sink, &first)).await;
+            written.map_err(|error| {
+                Error::transient("TW-CLI-006", format!("the sink breaks down: {error}"))
+            })??;
+            Ok(position)
+        }
+        Sink::DuckDb(_) | Sink::Stdout(_) => Err(no_brokers()),
+    }
+}
+
+fn no_brokers() -> Error {
+    Error::operator("TW-CLI-005", "this sink has no brokers")
 }

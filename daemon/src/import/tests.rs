@@ -100,7 +100,10 @@ fn a_connector_becomes_a_pipeline() {
         ("producer.override.compression.type", "zstd"),
         ("producer.override.acks", "all"),
     ];
-    check(&connector(&config), Start::Copy, &expect![[r##"
+    check(
+        &connector(&config),
+        Start::Copy,
+        &expect![[r##"
         # Made by `tailwater import-debezium` from given.
         #
         # What needs no setting here:
@@ -135,7 +138,8 @@ fn a_connector_becomes_a_pipeline() {
         partitions = 6
         replication = 3
         configs = { "cleanup.policy" = "compact" }
-    "##]]);
+    "##]],
+    );
 }
 
 #[test]
@@ -160,7 +164,10 @@ debezium.format.schemas.enable=false
 quarkus.log.console.json=false",
     )
     .unwrap();
-    check(&given, Start::GoOn, &expect![[r##"
+    check(
+        &given,
+        Start::GoOn,
+        &expect![[r##"
         # Made by `tailwater import-debezium` from given.
         #
         # What needs no setting here:
@@ -189,7 +196,8 @@ quarkus.log.console.json=false",
         "sasl.password" = "${env:KAFKA_PASSWORD}"
         "sasl.username" = "al"
         "security.protocol" = "SASL_SSL"
-    "##]]);
+    "##]],
+    );
 }
 
 #[test]
