@@ -34,8 +34,21 @@ pub struct Inside {
     pub xid: u32,
     /// Where the last change that it passed on stands in the log.
     pub lsn: Lsn,
+    /// What it was; `None` where that is not known. A message and the row after it can share a place.
+    pub kind: Option<Kind>,
     /// How many changes that stand there it passed on, where it says so: rows that were copied in share a place.
     pub changes: Option<u64>,
+}
+
+/// Kinds of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say what they are")]
+pub enum Kind {
+    Insert,
+    Update,
+    Delete,
+    Truncate,
+    Message,
 }
 
 /// Proves that the slot holds everything that comes after, and says where that begins. Only reads, but for confirming
@@ -116,7 +129,8 @@ impl Search {
     fn meet(&mut self, event: &Event<'_>, inside: Inside, start: &Position) -> Result<()> {
         let lone = matches!(event.change, Change::Message { transactional: false, .. });
         let same = !lone && event.transaction.xid == u64::from(inside.xid);
-        let here = same && event.log_offset == inside.lsn.0;
+        let same_kind = inside.kind.is_none_or(|wanted| kind(event) == Some(wanted));
+        let here = same && event.log_offset == inside.lsn.0 && same_kind;
         self.whole = None;
         if here && inside.changes.is_none_or(|changes| self.there < changes) {
             self.there += 1;
@@ -131,14 +145,21 @@ impl Search {
     }
 }
 
-/// Whether an event counts: those that a restart may add do not.
-fn counts(event: &Event<'_>) -> bool {
+/// What a change is; `None` for events that a restart may add, which do not count.
+fn kind(event: &Event<'_>) -> Option<Kind> {
     match event.change {
-        Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => true,
-        Change::Truncate { .. } | Change::Message { .. } => true,
-        Change::Shape { .. } | Change::Drop { .. } => false,
-        Change::CopyStart { .. } | Change::Copied { .. } | Change::CopyEnd { .. } => false,
+        Change::Insert { .. } => Some(Kind::Insert),
+        Change::Update { .. } => Some(Kind::Update),
+        Change::Delete { .. } => Some(Kind::Delete),
+        Change::Truncate { .. } => Some(Kind::Truncate),
+        Change::Message { .. } => Some(Kind::Message),
+        Change::Shape { .. } | Change::Drop { .. } => None,
+        Change::CopyStart { .. } | Change::Copied { .. } | Change::CopyEnd { .. } => None,
     }
+}
+
+fn counts(event: &Event<'_>) -> bool {
+    kind(event).is_some()
 }
 
 fn missing(inside: Inside, start: &Position, why: &str) -> Error {

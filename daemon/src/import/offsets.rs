@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tailwater_core::{Error, Result};
 use tailwater_postgres::lsn::Lsn;
-use tailwater_postgres::resume::{Inside, Stopped};
+use tailwater_postgres::resume::{Inside, Kind, Stopped};
 
 use super::code;
 
@@ -104,17 +104,22 @@ pub(super) fn stopped(value: &[u8], confirms_ahead: bool) -> Result<Stopped> {
         return Ok(Stopped { whole: Some(lsn), inside: None, confirms_ahead });
     }
     let whole = offset.lsn_commit.map(Lsn);
-    let inside = match offset.message_type.as_deref() {
-        Some("BEGIN" | "COMMIT") => None,
+    let nothing_inside = Ok(Stopped { whole, inside: None, confirms_ahead });
+    let kind = match offset.message_type.as_deref() {
+        Some("BEGIN" | "COMMIT") => return nothing_inside,
         // A message outside of transactions, which counts as a commit; or an old release's commit.
-        Some("MESSAGE") | None if whole == Some(lsn) => None,
-        Some("INSERT" | "UPDATE" | "DELETE" | "TRUNCATE" | "MESSAGE") | None => {
-            let xid = offset.tx_id.and_then(|xid| u32::try_from(xid).ok());
-            let xid = xid.ok_or_else(|| wrong("it has no `txId`"))?;
-            Some(Inside { xid, lsn, changes: offset.lsn_events_processed })
-        }
+        Some("MESSAGE") | None if whole == Some(lsn) => return nothing_inside,
+        None => None,
+        Some("INSERT") => Some(Kind::Insert),
+        Some("UPDATE") => Some(Kind::Update),
+        Some("DELETE") => Some(Kind::Delete),
+        Some("TRUNCATE") => Some(Kind::Truncate),
+        Some("MESSAGE") => Some(Kind::Message),
         Some(other) => return Err(wrong(&format!("its `messageType` is {other:?}"))),
     };
+    let xid =
+        offset.tx_id.and_then(|xid| u32::try_from(xid).ok()).ok_or_else(|| wrong("it has no `txId`"))?;
+    let inside = Some(Inside { xid, lsn, kind, changes: offset.lsn_events_processed });
     Ok(Stopped { whole, inside, confirms_ahead })
 }
 
@@ -128,22 +133,23 @@ mod tests {
 
     #[test]
     fn tells_whether_it_stopped_between_transactions_or_inside_one() {
-        let check = |json: &str, whole: Option<u64>, inside: Option<(u32, u64, Option<u64>)>| {
-            let inside = inside.map(|(xid, lsn, changes)| Inside { xid, lsn: Lsn(lsn), changes });
+        let check = |json: &str, whole: Option<u64>, inside: Option<(Kind, Option<u64>)>| {
+            let inside =
+                inside.map(|(kind, changes)| Inside { xid: 7, lsn: Lsn(9), kind: Some(kind), changes });
             let expected = Stopped { whole: whole.map(Lsn), inside, confirms_ahead: false };
             assert_eq!(read(json).unwrap(), expected, "{json}");
         };
         let row = r#"{"lsn_proc":9,"messageType":"UPDATE","lsn_commit":5,"lsn":9,"txId":7,"ts_usec":1}"#;
-        check(row, Some(5), Some((7, 9, None)));
-        check(&row.replace("\"lsn_commit\":5,", ""), None, Some((7, 9, None)));
+        check(row, Some(5), Some((Kind::Update, None)));
+        check(&row.replace("\"lsn_commit\":5,", ""), None, Some((Kind::Update, None)));
         check(
             &row.replace("\"txId\"", "\"lsn_events_processed\":2,\"txId\""),
             Some(5),
-            Some((7, 9, Some(2))),
+            Some((Kind::Update, Some(2))),
         );
         check(&row.replace("UPDATE", "COMMIT"), Some(5), None);
         check(&row.replace("UPDATE", "BEGIN"), Some(5), None);
-        check(&row.replace("UPDATE", "MESSAGE"), Some(5), Some((7, 9, None)));
+        check(&row.replace("UPDATE", "MESSAGE"), Some(5), Some((Kind::Message, None)));
         check(r#"{"lsn_proc":9,"messageType":"MESSAGE","lsn_commit":9,"lsn":9,"ts_usec":1}"#, Some(9), None);
         check(r#"{"snapshot":"INITIAL","last_snapshot_record":true,"lsn":9,"txId":7}"#, Some(9), None);
         check(r#"{"snapshot":true,"snapshot_completed":true,"lsn":9}"#, Some(9), None);
