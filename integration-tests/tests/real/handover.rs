@@ -3,7 +3,7 @@
 //! real ones). `scripts/hand-over` does the same with Debezium itself.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use rdkafka::ClientConfig;
@@ -94,19 +94,19 @@ impl Left {
         file
     }
 
-    fn pipeline(&self, connector: &PathBuf) -> PathBuf {
+    fn pipeline(&self, connector: &Path) -> PathBuf {
         assert!(connector.starts_with(self.folder.path()));
         connector.with_extension("toml")
     }
 
-    fn import(&self, connector: &PathBuf, offset: &Value) -> Output {
+    fn import(&self, connector: &Path, offset: &Value) -> Output {
         let (offsets, name) =
             (connector.with_extension("dat"), connector.file_stem().unwrap().to_str().unwrap());
         fs::write(&offsets, offsets_file(&key(name), &offset.to_string())).unwrap();
         self.import_with(connector, &["--offsets", offsets.to_str().unwrap()])
     }
 
-    fn import_with(&self, connector: &PathBuf, arguments: &[&str]) -> Output {
+    fn import_with(&self, connector: &Path, arguments: &[&str]) -> Output {
         let pipeline = self.pipeline(connector);
         let mut command = child::command(&[
             "import-debezium",
@@ -118,7 +118,7 @@ impl Left {
     }
 
     /// Runs the pipeline: its topics must then hold these changes and no other, in their order.
-    fn assert_goes_on(&self, connector: &PathBuf, broker: &Broker, expected: &[Placed], what: &str) {
+    fn assert_goes_on(&self, connector: &Path, broker: &Broker, expected: &[Placed], what: &str) {
         let pipeline = self.pipeline(connector);
         let output = child::command(&["run", "--until-caught-up", pipeline.to_str().unwrap()])
             .env("PGPASSWORD", "postgres")
