@@ -1,6 +1,7 @@
 //! Debezium itself streams from a real Postgres into a real Kafka broker, is stopped in the middle of traffic, and
 //! Tailwater goes on from its offsets. Then every topic must hold every change once, in order. Several rounds, on Connect
-//! with a file of offsets and with a topic of them. `scripts/hand-over` calls it.
+//! with a file of offsets and with a topic of them, and in Debezium Server; and back again to Debezium.
+//! `scripts/hand-over` calls it.
 //!
 //!     hand_over JAVA LIBS ROUNDS [FOLDER]    FOLDER gets the offsets files, as test data
 
@@ -37,6 +38,8 @@ const TABLES: [&str; 3] = ["orders", "lines", "notes"];
 enum Mode {
     Standalone,
     Distributed,
+    /// Debezium Server, where `DEBEZIUM_SERVER` names the folder of its distribution.
+    Server,
 }
 
 struct Connect {
@@ -51,12 +54,17 @@ async fn main() {
         panic!("hand_over JAVA LIBS ROUNDS [FOLDER]")
     };
     let server = Arc::new(servers::own(servers::any_version(), &[]).await);
-    let broker = Broker::start(&[]);
+    let broker = Broker::start(&[("auto.create.topics.enable", "true")]);
+    let mut modes = vec![Mode::Standalone, Mode::Distributed];
+    modes.extend(std::env::var_os("DEBEZIUM_SERVER").map(|_| Mode::Server));
     let seed = std::process::id().into();
     println!("seed {seed}");
+    if let Some(only) = std::env::var("MODE").ok() {
+        modes.retain(|mode| format!("{mode:?}") == only);
+    }
     let mut random = Random::new(seed);
     for number in 0..rounds.parse().unwrap() {
-        for mode in [Mode::Standalone, Mode::Distributed] {
+        for mode in modes.clone() {
             let database = Database::create(Arc::clone(&server)).await;
             let round = Round {
                 java,
@@ -91,7 +99,7 @@ impl Round<'_> {
             );
             client.run(&sql).await;
         }
-        let debezium = self.start();
+        let debezium = self.start(&self.connector());
         debezium
             .until("Debezium streams", async || {
                 client.value("SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'").await
@@ -113,21 +121,51 @@ impl Round<'_> {
         let by_debezium: usize = self.told().await.values().map(Vec::len).sum();
         let mut tailwater = child::command(&["run", &pipeline]).spawn().unwrap();
         tokio::time::sleep(Duration::from_millis(random.within(500..2000))).await;
-        stop.cancel();
-        writers.join_all().await;
+        if self.mode == Mode::Distributed {
+            stop.cancel();
+            while writers.join_next().await.is_some() {}
+        }
         signal(&tailwater, "TERM");
         assert!(tailwater.wait().unwrap().success());
-        run(&mut child::command(&["run", "--until-caught-up", &pipeline]));
+        let by_tailwater: usize = self.told().await.values().map(Vec::len).sum::<usize>() - by_debezium;
+        if self.mode == Mode::Distributed {
+            run(&mut child::command(&["run", "--until-caught-up", &pipeline]));
+        } else {
+            self.go_back(&client, &stop, writers).await;
+        }
         let all = self.compare(&client).await;
         println!(
-            "round {} {:?}: {by_debezium} changes by Debezium, {} by Tailwater, each once and in order",
+            "round {} {:?}: {by_debezium} changes by Debezium, {by_tailwater} by Tailwater while others wrote, {} after that, each once and in order",
             self.number,
             self.mode,
-            all - by_debezium
+            all - by_debezium - by_tailwater
         );
         for slot in ["truth_", "dbz_"] {
             client.run(&format!("SELECT pg_drop_replication_slot('{slot}{}')", self.database.name)).await;
         }
+    }
+
+    /// Debezium once more, as docs/FROM-DEBEZIUM.md says, until it has written everything.
+    async fn go_back(&self, client: &Client, stop: &CancellationToken, mut writers: JoinSet<()>) {
+        fs::remove_file(self.path("offsets")).unwrap();
+        let mut connector = self.connector();
+        connector["snapshot.mode"] = json!("no_data");
+        let debezium = self.start(&connector);
+        debezium
+            .until("Debezium streams again", async || {
+                let sql = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
+                client.value(sql).await == "1"
+            })
+            .await;
+        stop.cancel();
+        while writers.join_next().await.is_some() {}
+        let happened = self.happened(client).await.len();
+        debezium
+            .until("Debezium has written everything", async || {
+                self.told().await.values().map(Vec::len).sum::<usize>() >= happened
+            })
+            .await;
+        debezium.stop();
     }
 
     /// The properties of the connector.
@@ -163,7 +201,7 @@ impl Round<'_> {
         }
         text += &match self.mode {
             Mode::Standalone => format!("offset.storage.file.filename={}\n", self.path("offsets")),
-            Mode::Distributed => {
+            Mode::Distributed | Mode::Server => {
                 ["config", "offset", "status"]
                     .map(|kind| {
                         format!("{kind}.storage.topic={name}-{kind}s\n{kind}.storage.replication.factor=1\n")
@@ -179,13 +217,16 @@ impl Round<'_> {
         self.folder.path().join(name).display().to_string()
     }
 
-    fn start(&self) -> Connect {
-        let connector = json!({ "name": "shop", "config": self.connector() });
+    fn start(&self, connector: &serde_json::Value) -> Connect {
+        if self.mode == Mode::Server {
+            return self.start_server(connector);
+        }
+        let connector = json!({ "name": "shop", "config": connector });
         fs::write(self.path("connector.json"), connector.to_string()).unwrap();
         fs::write(self.path("worker.properties"), self.worker()).unwrap();
         let (class, more) = match self.mode {
             Mode::Standalone => ("ConnectStandalone", Some(self.path("connector.json"))),
-            Mode::Distributed => ("ConnectDistributed", None),
+            Mode::Distributed | Mode::Server => ("ConnectDistributed", None),
         };
         let log = self.folder.path().join("log");
         let file = File::create(&log).unwrap();
@@ -226,20 +267,71 @@ impl Round<'_> {
         connect
     }
 
+    fn start_server(&self, connector: &serde_json::Value) -> Connect {
+        let source =
+            connector.as_object().unwrap().iter().filter(|(name, _)| !name.starts_with("topic.creation"));
+        let mut text: String = source
+            .map(|(name, value)| {
+                format!("debezium.source.{name}={}\n", value.as_str().unwrap().replace('\\', "\\\\"))
+            })
+            .collect();
+        let serializer = "org.apache.kafka.common.serialization.StringSerializer";
+        for (name, value) in [
+            ("source.offset.storage.file.filename", self.path("offsets").as_str()),
+            ("source.offset.flush.interval.ms", "500"),
+            ("sink.type", "kafka"),
+            ("sink.kafka.producer.bootstrap.servers", &self.broker.address()),
+            ("sink.kafka.producer.key.serializer", serializer),
+            ("sink.kafka.producer.value.serializer", serializer),
+            ("format.schemas.enable", "false"),
+        ] {
+            text += &format!("debezium.{name}={value}\n");
+        }
+        text += &format!(
+            "quarkus.http.port={}\nquarkus.http.host=127.0.0.1\nquarkus.log.level=WARN\n",
+            free_port()
+        );
+        fs::create_dir_all(self.path("config")).unwrap();
+        fs::write(self.path("config/application.properties"), text).unwrap();
+        let home = std::env::var("DEBEZIUM_SERVER").unwrap();
+        let runner = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path());
+        let runner =
+            runner.filter(|path| path.display().to_string().ends_with("-runner.jar")).last().unwrap();
+        let log = self.folder.path().join("log");
+        let file = File::create(&log).unwrap();
+        let child = Command::new(self.java)
+            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
+            .arg(format!("{}:config:{home}/lib/*", runner.display()))
+            .arg("io.debezium.server.Main")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Connect { child, log }
+    }
+
     /// Makes the pipeline, as a person would.
     fn import(&self, keep: Option<&Path>) -> String {
         let (pipeline, offsets) = (self.path(&format!("{}.toml", self.database.name)), self.path("offsets"));
         let topic = format!("{}-offsets", self.database.name);
         let offsets = match self.mode {
-            Mode::Standalone => ["--offsets", &offsets],
+            Mode::Standalone | Mode::Server => ["--offsets", &offsets],
             Mode::Distributed => ["--offsets-topic", &topic],
         };
-        if let (Some(folder), Mode::Standalone) = (keep, self.mode) {
-            fs::copy(self.path("offsets"), folder.join(format!("round-{}.dat", self.number))).unwrap();
+        if let (Some(folder), Mode::Standalone | Mode::Server) = (keep, self.mode) {
+            fs::copy(self.path("offsets"), folder.join(format!("{:?}-{}.dat", self.mode, self.number)))
+                .unwrap();
         }
         let (connector, worker) = (self.path("connector.json"), self.path("worker.properties"));
-        let mut command =
-            child::command(&["import-debezium", &connector, "--worker", &worker, "--output", &pipeline]);
+        let server = self.path("config/application.properties");
+        let mut command = match self.mode {
+            Mode::Server => child::command(&["import-debezium", &server, "--output", &pipeline]),
+            Mode::Standalone | Mode::Distributed => {
+                child::command(&["import-debezium", &connector, "--worker", &worker, "--output", &pipeline])
+            }
+        };
         run(command.args(offsets).env("PGPASSWORD", "postgres"));
         let text = fs::read_to_string(&pipeline).unwrap().replace("${env:PGPASSWORD}", "postgres");
         fs::write(&pipeline, text).unwrap();
@@ -258,9 +350,12 @@ impl Round<'_> {
         topics.into_iter().chain([message]).map(told).collect()
     }
 
+    async fn happened(&self, client: &Client) -> Vec<truth::Placed> {
+        truth::changes(client, &format!("truth_{}", self.database.name), "dbz_publication").await
+    }
+
     async fn compare(&self, client: &Client) -> usize {
-        let happened =
-            truth::changes(client, &format!("truth_{}", self.database.name), "dbz_publication").await;
+        let happened = self.happened(client).await;
         let told = self.told().await;
         for (table, told) in &told {
             let happened: Vec<Change> = happened

@@ -7,7 +7,7 @@
 //! | `given`, `properties` | both kinds of file become one list of properties |
 //! | `meaning`, `postgres`, `framework` | the tables: what each property means here |
 //! | `convert`, `clients`, `tables` | from the list to the text of a pipeline file |
-//! | `java`, `offsets` | where Debezium stopped; what that is in the log, `tailwater_postgres::resume` finds out |
+//! | `java`, `offsets`, `written` | where Debezium stopped, and what it has written since it noted that; what that is in the log, `tailwater_postgres::resume` finds out |
 //!
 //! | code | kind | meaning | cure |
 //! |---|---|---|---|
@@ -33,6 +33,7 @@ mod offsets;
 mod postgres;
 mod properties;
 mod tables;
+pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -111,6 +112,9 @@ pub(crate) async fn import(import: &Import) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// Whoever wrote records may have another clock than the source: this much slower at most.
+const CLOCKS_MS: i64 = 5 * 60 * 1000;
+
 /// Gives the pipeline the position at which Debezium stopped.
 async fn go_on(import: &Import, given: &Given, file: &Path) -> Result<Position> {
     let pipeline = config::read(file)?;
@@ -136,7 +140,8 @@ async fn go_on(import: &Import, given: &Given, file: &Path) -> Result<Position> 
         return Err(Error::operator(code::INSIDE, what)
             .remedy("start it again, and stop it once nothing has been written for a while; or remove provide.transaction.metadata"));
     }
-    kinds::begin(&pipeline, &stopped).await
+    let since = offsets::commit_ms(&offset).saturating_sub(CLOCKS_MS).max(0);
+    kinds::begin(&pipeline, &stopped, since).await
 }
 
 fn refuse(errors: &[Error]) -> Exit {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tailwater_core::{Error, Result};
 use tailwater_postgres::lsn::Lsn;
-use tailwater_postgres::resume::{Inside, Kind, Stopped};
+use tailwater_postgres::resume::{Inside, Kind, Place, Stopped};
 
 use super::code;
 
@@ -68,6 +68,12 @@ pub(super) fn find(held: &BTreeMap<Vec<u8>, Vec<u8>>, prefix: &str, name: Option
     }
 }
 
+/// When the transaction was committed at which it stopped, ms since 1970 by the server's clock; 0 where that is not said.
+pub(super) fn commit_ms(value: &[u8]) -> i64 {
+    let offset: Option<Value> = serde_json::from_slice(value).ok();
+    offset.and_then(|offset| offset.get("ts_usec")?.as_i64()).unwrap_or_default() / 1000
+}
+
 /// What an entry says.
 ///
 /// # Errors
@@ -107,19 +113,19 @@ pub(super) fn stopped(value: &[u8], confirms_ahead: bool) -> Result<Stopped> {
     let nothing_inside = Ok(Stopped { whole, inside: None, confirms_ahead });
     let kind = match offset.message_type.as_deref() {
         Some("BEGIN" | "COMMIT") => return nothing_inside,
-        // A message outside of transactions, which counts as a commit; or an old release's commit.
-        Some("MESSAGE") | None if whole == Some(lsn) => return nothing_inside,
-        None => None,
-        Some("INSERT") => Some(Kind::Insert),
-        Some("UPDATE") => Some(Kind::Update),
-        Some("DELETE") => Some(Kind::Delete),
-        Some("TRUNCATE") => Some(Kind::Truncate),
-        Some("MESSAGE") => Some(Kind::Message),
+        // A message outside of transactions counts as a commit.
+        Some("MESSAGE") if whole == Some(lsn) => return nothing_inside,
+        Some("INSERT") => Kind::Insert,
+        Some("UPDATE") => Kind::Update,
+        Some("DELETE") => Kind::Delete,
+        Some("TRUNCATE") => Kind::Truncate,
+        Some("MESSAGE") => Kind::Message,
         Some(other) => return Err(wrong(&format!("its `messageType` is {other:?}"))),
+        None => return Err(wrong("it has no `messageType`")),
     };
     let xid =
         offset.tx_id.and_then(|xid| u32::try_from(xid).ok()).ok_or_else(|| wrong("it has no `txId`"))?;
-    let inside = Some(Inside { xid, lsn, kind, changes: offset.lsn_events_processed });
+    let inside = Some(Inside { last: Place { xid, lsn, kind }, changes: offset.lsn_events_processed });
     Ok(Stopped { whole, inside, confirms_ahead })
 }
 
@@ -134,8 +140,8 @@ mod tests {
     #[test]
     fn tells_whether_it_stopped_between_transactions_or_inside_one() {
         let check = |json: &str, whole: Option<u64>, inside: Option<(Kind, Option<u64>)>| {
-            let inside =
-                inside.map(|(kind, changes)| Inside { xid: 7, lsn: Lsn(9), kind: Some(kind), changes });
+            let last = |kind| Place { xid: 7, lsn: Lsn(9), kind };
+            let inside = inside.map(|(kind, changes)| Inside { last: last(kind), changes });
             let expected = Stopped { whole: whole.map(Lsn), inside, confirms_ahead: false };
             assert_eq!(read(json).unwrap(), expected, "{json}");
         };
@@ -163,6 +169,7 @@ mod tests {
         check(r#"{"file":"binlog.1","pos":4}"#, code::OFFSETS);
         check(r#"{"lsn":9,"messageType":"NOOP","txId":1}"#, code::OFFSETS);
         check(r#"{"lsn":9,"messageType":"INSERT"}"#, code::OFFSETS);
+        check(r#"{"lsn":9,"txId":1}"#, code::OFFSETS);
         check("null", code::OFFSETS);
     }
 

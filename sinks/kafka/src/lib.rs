@@ -46,7 +46,7 @@ use std::time::Duration;
 use tailwater_core::{Position, Result};
 
 pub use check::check;
-pub use handover::{begin_at, compacted};
+pub use handover::{begin_at, compacted, written_since};
 pub use properties::Properties;
 pub use routes::Naming;
 pub use sink::Kafka;
