@@ -21,7 +21,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tailwater_core::Error;
 
 use crate::logs::{self, LogFormat};
-use crate::{check, config, demo, drop, position, query, run};
+use crate::{check, config, demo, drop, import, position, query, run};
 
 /// Carries every committed change of a Postgres database to `DuckDB`, in order, exactly once.
 #[derive(Debug, Parser)]
@@ -77,6 +77,8 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Turn the configuration of a Debezium connector into a pipeline file
+    ImportDebezium(import::Import),
     /// Watch it work: a throw-away Postgres with live traffic, copied and followed into a `DuckDB` file
     Demo {
         /// How long traffic runs
@@ -181,6 +183,7 @@ async fn dispatch(command: Command) -> Exit {
             Ok(pipeline) => drop::drop(&pipeline, yes).await,
             Err(error) => return refuse(&[error]),
         },
+        Command::ImportDebezium(import) => import::import(&import).await,
         Command::Demo { length, folder } => demo::demo(length, &folder).await,
     };
     outcome.unwrap_or_else(|error| {

@@ -1,6 +1,7 @@
 //! The only list of what exists: every pair of a source and a sink, bound statically. A new connector or sink is
 //! added to the two enums of `config` and to the matches here; the compiler names every place that lacks it.
 
+use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use tailwater_duckdb::{Answer, DuckDb};
 use tailwater_kafka::Kafka;
 use tailwater_postgres::PostgresSource;
 use tailwater_postgres::inspect::Behind;
+use tailwater_postgres::resume::Stopped;
 use tailwater_stdout::Stdout;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::check;
 use crate::config::{Pipeline, Sink, Source};
+use crate::import::written::Gathering;
 
 /// Runs a pipeline until it is stopped, caught up, or in need of a person.
 ///
@@ -183,4 +187,41 @@ pub(crate) async fn drop(pipeline: &Pipeline) -> Result<Vec<String>> {
     match &pipeline.source {
         Source::Postgres(source) => tailwater_postgres::setup::drop_made(source).await,
     }
+}
+
+/// What a compacted topic at the sink's brokers holds, by key.
+///
+/// # Errors
+/// Where it cannot be read.
+pub(crate) fn compacted(pipeline: &Pipeline, topic: &str) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    match &pipeline.sink {
+        Sink::Kafka(sink) => tailwater_kafka::compacted(sink, topic),
+        Sink::DuckDb(_) | Sink::Stdout(_) => Err(no_brokers()),
+    }
+}
+
+/// Lets the pipeline begin where another reader of its slot stopped, who has been writing the sink's topics with
+/// Debezium's records since (ms since 1970). Nothing is written where that cannot be proved.
+///
+/// # Errors
+/// `Operator` where it has a position already, or the log does not hold everything that comes after.
+pub(crate) async fn begin(pipeline: &Pipeline, stopped: &Stopped, since_ms: i64) -> Result<Position> {
+    let Sink::Kafka(sink) = &pipeline.sink else { return Err(no_brokers()) };
+    let mut gathering = Gathering::new(&sink.naming.prefix, stopped.whole);
+    tailwater_kafka::written_since(sink, since_ms, |value| gathering.record(value))?;
+    let written = gathering.finish(sink.debezium.skipped);
+    let (position, beyond) = match &pipeline.source {
+        Source::Postgres(source) => tailwater_postgres::resume::position(source, stopped, written).await?,
+    };
+    if beyond > 0 {
+        warn!("{beyond} changes come twice: Debezium wrote them before others that it did not write");
+    }
+    let (sink, first) = ((**sink).clone(), position.clone());
+    let written = tokio::task::spawn_blocking(move || tailwater_kafka::begin_at(&sink, &first)).await;
+    written.map_err(|error| Error::transient("TW-CLI-006", format!("the sink breaks down: {error}")))??;
+    Ok(position)
+}
+
+fn no_brokers() -> Error {
+    Error::operator("TW-CLI-005", "this sink has no brokers")
 }

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 mod demo;
 mod drop;
+mod import;
 mod kinds;
 mod logs;
 mod position;

@@ -180,6 +180,14 @@ impl Drop for Process {
     }
 }
 
+/// The program with these arguments, to be run to its end.
+#[must_use]
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
 /// The program as the source is now, built once per process: cargo builds no binary for the tests of another package.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();

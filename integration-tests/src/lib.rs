@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod proxy;
 pub mod random;
 pub mod servers;
+pub mod truth;
 pub mod wait;
 pub mod warnings;
 pub mod workload;

@@ -115,6 +115,19 @@ async fn slot(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
     Ok(Some(Slot { ours, plugin, database, two_phase, wal_status, confirmed }))
 }
 
+/// What the server was told last of our slot: what was committed up to there is not to be had any more.
+///
+/// # Errors
+/// Those of the connection, and `Operator` where there is no such slot.
+pub(crate) async fn confirmed(connection: &mut Connection, config: &Config) -> Result<Lsn> {
+    match slot(connection, &config.slot).await? {
+        Some(slot) if slot.ours => Ok(slot.confirmed),
+        Some(slot) => Err(foreign(config, &slot)),
+        None => Err(Error::operator("TW-PG-064", format!("slot {} does not exist", config.slot))
+            .remedy("name the slot that was used until now: [source.postgres] slot = \"…\"")),
+    }
+}
+
 /// Whether a slot of our name exists, which may be dropped where the target says that it is of an interrupted copy.
 ///
 /// # Errors

@@ -71,6 +71,8 @@
 //! | TW-PG-125 | operator | the server is a standby older than Postgres 16 | target_session_attrs=primary |
 //! | TW-PG-126 | warning | the database has no encoding (SQL_ASCII) | restore it into one with UTF8 |
 //! | TW-PG-127 | operator | a partition does not identify rows as its root does | the ALTER TABLEs it prints |
+//! | TW-PG-130 | operator | what another reader of the slot passed on last is not where it says | the newest offsets, the same server, slot, publication and tables |
+//! | TW-PG-131 | operator | rows share a place in the log, and it is not known how many of them were passed on | let the other reader pass on one more change |
 
 use std::io;
 
@@ -160,6 +162,10 @@ pub const STANDBY: &str = "TW-PG-125";
 pub const ENCODING: &str = "TW-PG-126";
 /// TW-PG-127, operator.
 pub const UNLIKE_PARTITION: &str = "TW-PG-127";
+/// TW-PG-130, operator.
+pub const NOT_THERE: &str = "TW-PG-130";
+/// TW-PG-131, operator.
+pub const SHARED_PLACE: &str = "TW-PG-131";
 /// TW-PG-066, as `continuity` reports it.
 pub const SLOT_TWO_PHASE: &str = "TW-PG-066";
 /// TW-PG-067, as `continuity` reports it.

@@ -26,6 +26,7 @@ pub mod pattern;
 pub mod pgoutput;
 pub mod quote;
 mod ranges;
+pub mod resume;
 mod rows;
 mod session;
 pub mod setup;

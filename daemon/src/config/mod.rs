@@ -26,6 +26,8 @@ use std::path::{Path, PathBuf};
 
 use tailwater_core::{Error, Result};
 
+#[cfg(test)]
+pub(crate) use pipeline::parse;
 pub use pipeline::{Pipeline, Sink, Source};
 pub(crate) use units::duration;
 

@@ -102,7 +102,7 @@ pub(super) struct Reading<'d> {
 ///
 /// # Errors
 /// `Operator` for the first thing that is wrong, with file, line and column.
-pub(super) fn parse(file: &Path, text: String, env: &Variables) -> Result<Pipeline> {
+pub(crate) fn parse(file: &Path, text: String, env: &Variables) -> Result<Pipeline> {
     let document = Document::new(file, text);
     let folder = file.parent().unwrap_or(Path::new(""));
     let lookup = Lookup { env, folder };

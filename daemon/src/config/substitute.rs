@@ -9,7 +9,7 @@ use tailwater_postgres::url::encode;
 use super::document::{close, nearest};
 
 /// Environment variables by name.
-pub(super) type Variables = BTreeMap<String, String>;
+pub(crate) type Variables = BTreeMap<String, String>;
 
 /// Where references are looked up. Relative paths start at the folder of the pipeline file.
 pub(super) struct Lookup<'a> {

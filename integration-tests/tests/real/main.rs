@@ -13,6 +13,7 @@
 mod catalogue;
 mod connection;
 mod debezium;
+mod handover;
 mod kill;
 mod kill_kafka;
 mod load;

@@ -24,6 +24,7 @@
 //! | TW-KAFKA-020 | transient | a write to a sink that is not open, or has failed | none |
 //! | TW-KAFKA-021 | operator | the OAuth token cannot be read | correct the file that `oauth_token_file` names |
 //! | TW-KAFKA-022 | data | a change lacks a value of its table's key | report it: the source must send the key |
+//! | TW-KAFKA-023 | operator | a pipeline that is to begin at another reader's position has one already | another name for the file, or remove the position topic |
 //! | TW-KAFKA-030 | warning of `check` | a topic has one replica only, or may lose acknowledged records | raise its replication or `min.insync.replicas` |
 //! | TW-KAFKA-031 | warning of `check` | a setting of a topic or of the brokers cannot be read, so it is not checked | give the right to describe configurations |
 //! | TW-KAFKA-032 | warning of `check` | `batch.size` is more than a topic's `max.message.bytes` | lower `batch.size` |
@@ -260,6 +261,15 @@ pub(crate) fn transaction_too_long(seconds: u64) -> Error {
 
 pub(crate) fn position_topic(topic: &str, what: &str, remedy: String) -> Error {
     Error::operator("TW-KAFKA-012", format!("the position topic {topic} {what}")).remedy(remedy)
+}
+
+/// A position that another one would replace.
+pub(crate) fn position_exists(topic: &str, held: &tailwater_core::Position) -> Error {
+    Error::operator("TW-KAFKA-023", format!("topic {topic} holds a position already: {held}")).remedy(
+        format!(
+            "run the pipeline, which goes on from there; or give its file another name, or delete {topic}"
+        ),
+    )
 }
 
 pub(crate) fn position_unreadable(topic: &str, why: &str) -> Error {

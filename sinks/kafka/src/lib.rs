@@ -15,6 +15,7 @@
 //! | `producer`, `native` | arenas in, records out; librdkafka's C interface made safe |
 //! | `client`, `properties`, `token` | what librdkafka is set to, and by whom |
 //! | `topics`, `position` | topics at the brokers; the position topic and reading it back |
+//! | `handover` | the offsets that Kafka Connect keeps, and a pipeline's first position |
 //! | `sink`, `check` | the [`Sink`](tailwater_core::Sink), and everything `tailwater check` finds |
 //!
 //! A Kafka transaction cannot be prolonged: the coordinator aborts it `transaction.timeout.ms` after it began, and allows
@@ -26,6 +27,7 @@ mod client;
 pub mod debezium;
 mod encode;
 mod error;
+mod handover;
 mod json;
 mod native;
 mod partition;
@@ -44,6 +46,7 @@ use std::time::Duration;
 use tailwater_core::{Position, Result};
 
 pub use check::check;
+pub use handover::{begin_at, compacted, written_since};
 pub use partition::of_key as partition_of_key;
 pub use properties::Properties;
 pub use routes::Naming;

@@ -57,6 +57,18 @@ impl Kafka {
     }
 }
 
+impl Kafka {
+    /// Writes a position alone: where the pipeline begins.
+    ///
+    /// # Errors
+    /// As [`Sink::write`].
+    pub(crate) fn begin_at(&mut self, position: &Position) -> Result<()> {
+        let open = self.open.as_mut().ok_or_else(error::not_open)?;
+        open.producer.begin()?;
+        open.finish(position)
+    }
+}
+
 impl std::fmt::Debug for Kafka {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Kafka").field("config", &self.config).finish_non_exhaustive()

@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use tailwater_core::{Change, Event, Result, Row, Table, Transaction};
 
-pub use config::Config;
+pub use config::{Config, Skipped};
 
 use self::envelope::{End, Moment, number, text_of};
 use self::headers::Headers;

@@ -1,0 +1,281 @@
+//! What comes out of files as people have them, and what is refused.
+
+use std::collections::BTreeMap;
+
+use expect_test::{Expect, expect};
+
+use super::convert::{Start, convert};
+use super::given::Given;
+use super::{framework, meaning, postgres};
+
+/// Every property that release 3.6.3 of the connector, its engine, and Kafka Connect 4.3 have, as their own classes say.
+const NAMES: &str = include_str!("names.txt");
+
+const CONNECTOR: &str = "io.debezium.connector.postgresql.PostgresConnector";
+
+/// A connector with what every one needs, and these properties.
+fn connector(more: &[(&str, &str)]) -> Given {
+    let mut config: BTreeMap<&str, &str> = BTreeMap::from([
+        ("connector.class", CONNECTOR),
+        ("database.hostname", "db.example"),
+        ("database.user", "cdc"),
+        ("database.dbname", "shop"),
+        ("topic.prefix", "shop"),
+        ("plugin.name", "pgoutput"),
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+    ]);
+    config.extend(more.iter().copied());
+    Given::parse(&serde_json::to_string(&config).unwrap()).unwrap()
+}
+
+/// The codes and messages of what is refused.
+fn problems(more: &[(&str, &str)]) -> Vec<String> {
+    let errors = convert(&connector(more), Start::Copy, "f").err().unwrap_or_default();
+    errors.iter().map(|error| format!("{} {}", error.code(), error.message())).collect()
+}
+
+/// The text, which the daemon's own reader must take.
+fn text(given: &Given, start: Start) -> String {
+    let text = convert(given, start, "given").unwrap_or_else(|errors| panic!("{errors:?}"));
+    let folder = tempfile::tempdir().unwrap();
+    let variables = ["PGPASSWORD", "KAFKA_BROKERS", "KAFKA_PASSWORD", "DB_PASSWORD"];
+    let variables = variables.map(|name| (name.to_owned(), "x:1".to_owned()));
+    let file = folder.path().join("shop.toml");
+    crate::config::parse(&file, text.clone(), &BTreeMap::from(variables))
+        .unwrap_or_else(|error| panic!("{error}\n{text}"));
+    text
+}
+
+fn check(given: &Given, start: Start, expected: &Expect) {
+    expected.assert_eq(&text(given, start));
+}
+
+#[test]
+fn every_property_of_the_release_is_known() {
+    let known = [postgres::PROPERTIES, framework::PROPERTIES];
+    let unknown: Vec<&str> = NAMES.lines().filter(|name| meaning::find(&known, name).is_none()).collect();
+    assert!(NAMES.lines().count() > 150 && unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn defaults_written_out_change_nothing() {
+    let config = [
+        ("table.ignore.builtin", "true"),
+        ("transforms", ""),
+        ("slot.stream.params", ""),
+        ("include.unknown.datatypes", "False"),
+        ("skip.messages.without.change", "false"),
+        ("topic.delimiter", "."),
+        ("xmin.fetch.interval.ms", "0"),
+        ("skipped.operations", "t"),
+        ("snapshot.mode", "initial"),
+        ("snapshot.query.mode", "select_all"),
+        ("topic.naming.strategy", "io.debezium.schema.SchemaTopicNamingStrategy"),
+        ("publication.autocreate.mode", "all_tables"),
+        ("lsn.flush.mode", "connector"),
+        ("topic.creation.groups", ""),
+        ("errors.tolerance", "none"),
+    ];
+    text(&connector(&config), Start::Copy);
+}
+
+#[test]
+fn a_connector_becomes_a_pipeline() {
+    let config = [
+        ("database.password", "hidden"),
+        ("database.port", "5433"),
+        ("database.sslmode", "verify-full"),
+        ("table.include.list", "public.orders,sales\\.(a|b_.*)"),
+        ("table.exclude.list", "sales\\.b_old"),
+        ("slot.name", "dbz"),
+        ("publication.name", "dbz_pub"),
+        ("value.converter.schemas.enable", "false"),
+        ("key.converter.schemas.enable", "false"),
+        ("decimal.handling.mode", "String"),
+        ("heartbeat.interval.ms", "10000"),
+        ("max.batch.size", "4096"),
+        ("topic.creation.default.partitions", "6"),
+        ("topic.creation.default.replication.factor", "3"),
+        ("topic.creation.default.cleanup.policy", "compact"),
+        ("producer.override.compression.type", "zstd"),
+        ("producer.override.acks", "all"),
+    ];
+    check(
+        &connector(&config),
+        Start::Copy,
+        &expect![[r##"
+        # Made by `tailwater import-debezium` from given.
+        #
+        # What needs no setting here:
+        #   max.batch.size: tuning of Debezium's own workings; nothing here corresponds to it
+        #   producer.override.acks: the guarantee needs acknowledgement by all replicas and numbered requests, always
+
+        [source.postgres]
+        # database.password: a password is never copied. Set the variable, or refer to a file: ${file:PATH}
+        url = "postgres://cdc:${env:PGPASSWORD}@db.example:5433/shop?sslmode=verify-full"
+        # Debezium's lists do not heed the case of letters, `tables` does.
+        tables = ["public.orders", "sales.a", "sales.b_*", "!sales.b_old"]
+        # Debezium's own slot. For a first copy it must be gone: drop it, or name another here.
+        slot = "dbz"
+        publication = "dbz_pub"
+
+        [sink.kafka]
+        # A connector does not know its brokers; they are the worker's bootstrap.servers. Write them here, or
+        # import with --worker and the worker's properties.
+        brokers = "${env:KAFKA_BROKERS}"
+        prefix = "shop"
+
+        [sink.kafka.debezium]
+        schemas.enable = false
+        decimal.handling.mode = "string"
+        heartbeat.interval.ms = 10000
+
+        [sink.kafka.properties]
+        "compression.type" = "zstd"
+
+        [[sink.kafka.topics]]
+        topic = "*"
+        partitions = 6
+        replication = 3
+        configs = { "cleanup.policy" = "compact" }
+    "##]],
+    );
+}
+
+#[test]
+fn debezium_servers_properties_become_a_pipeline() {
+    let given = Given::parse(
+        "debezium.source.connector.class=io.debezium.connector.postgresql.PostgresConnector
+debezium.source.offset.storage.file.filename=data/offsets.dat
+debezium.source.database.hostname=localhost
+debezium.source.database.user=postgres
+debezium.source.database.password=${DB_PASSWORD}
+debezium.source.database.dbname=postgres
+debezium.source.topic.prefix=tutorial
+debezium.source.schema.include.list=inventory
+debezium.source.plugin.name=pgoutput
+debezium.sink.type=kafka
+debezium.sink.kafka.producer.bootstrap.servers=k:9092
+debezium.sink.kafka.producer.security.protocol=SASL_SSL
+debezium.sink.kafka.producer.sasl.mechanism=SCRAM-SHA-512
+debezium.sink.kafka.producer.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule \\
+    required username=\"al\" password=\"hidden\";
+debezium.format.schemas.enable=false
+quarkus.log.console.json=false",
+    )
+    .unwrap();
+    check(
+        &given,
+        Start::GoOn,
+        &expect![[r##"
+        # Made by `tailwater import-debezium` from given.
+        #
+        # What needs no setting here:
+        #   debezium.format.schemas.enable: it is so here too
+        #   debezium.source.offset.storage.file.filename: the position is kept in a topic of its own, with the records
+        #   quarkus.log.console.json: it concerns Debezium Server's own process
+        #   debezium.sink.kafka.producer.sasl.jaas.config: its user is below [sink.kafka.properties]; a password is never copied: set the variable
+
+        [source.postgres]
+        # debezium.source.database.password: a password is never copied. Set the variable, or refer to a file: ${file:PATH}
+        url = "postgres://postgres:${env:DB_PASSWORD}@localhost:5432/postgres"
+        # Debezium's lists do not heed the case of letters, `tables` does.
+        tables = ["inventory.*"]
+        slot = "debezium"
+        publication = "dbz_publication"
+
+        [sink.kafka]
+        brokers = "k:9092"
+        prefix = "tutorial"
+
+        [sink.kafka.debezium]
+        schemas.enable = false
+
+        [sink.kafka.properties]
+        "sasl.mechanisms" = "SCRAM-SHA-512"
+        "sasl.password" = "${env:KAFKA_PASSWORD}"
+        "sasl.username" = "al"
+        "security.protocol" = "SASL_SSL"
+    "##]],
+    );
+}
+
+#[test]
+fn a_worker_tells_brokers_and_converters() {
+    let mut given = connector(&[]);
+    given.add_worker("bootstrap.servers=k:9092\nkey.converter=org.apache.kafka.connect.json.JsonConverter\nproducer.linger.ms=7");
+    let text = text(&given, Start::Copy);
+    assert!(text.contains("brokers = \"k:9092\"") && text.contains("\"linger.ms\" = \"7\""), "{text}");
+}
+
+#[test]
+fn no_secret_is_copied() {
+    let mut secrets = vec![("database.password", "hidden")];
+    let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"al\" password=\"hidden\";";
+    secrets.push(("producer.override.sasl.jaas.config", jaas));
+    assert!(!text(&connector(&secrets), Start::Copy).contains("hidden"));
+    let refused = [
+        ("producer.override.ssl.keystore.password", "hidden"),
+        ("database.sslpassword", "hidden"),
+        ("pasword", "hidden"),
+    ];
+    let problems = problems(&refused);
+    assert!(problems.len() == 3 && !problems.concat().contains("hidden"), "{problems:?}");
+}
+
+#[test]
+fn everything_that_is_wrong_is_told_at_once() {
+    let config = [
+        ("colum.exclude.list", "a"),
+        ("column.exclude.list", "a.b.c"),
+        ("column.mask.with.5.chars", "a.b.c"),
+        ("transforms", "route"),
+        ("transforms.route.type", "x"),
+        ("converters", "geo"),
+        ("geo.type", "x"),
+        ("table.include.list", "a.b,a\\.[cd]"),
+        ("snapshot.mode", "never"),
+        ("value.converter", "io.confluent.connect.avro.AvroConverter"),
+        ("binary.handling.mode", "octal"),
+        ("topic.prefix", ""),
+    ];
+    expect![[r#"
+        TW-IMP-003 `colum.exclude.list` is no property that Debezium 3.6.3 or Kafka Connect has
+        TW-IMP-004 `column.exclude.list` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `column.mask.with.5.chars` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `converters` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `transforms` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `transforms.route.type` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `snapshot.mode` cannot be carried over, and without it other data would be written
+        TW-IMP-006 `table.include.list` holds the regular expression "a\\.[cd]", which `tables` has no equal of
+        TW-IMP-005 `topic.prefix` is missing
+        TW-IMP-004 `value.converter` cannot be carried over, and without it other data would be written
+        TW-IMP-005 `binary.handling.mode` is none of bytes, base64, base64-url-safe, hex"#]].assert_eq(&problems(&config).join("\n"));
+}
+
+#[test]
+fn what_concerns_the_snapshot_matters_only_where_there_is_one() {
+    for config in [("snapshot.mode", "no_data"), ("snapshot.select.statement.overrides", "a.b")] {
+        assert_eq!(problems(&[config]).len(), 1, "{config:?}");
+        text(&connector(&[config]), Start::GoOn);
+    }
+    assert!(convert(&connector(&[("slot.drop.on.stop", "true")]), Start::GoOn, "f").is_err());
+    assert!(convert(&connector(&[("plugin.name", "decoderbufs")]), Start::GoOn, "f").is_err());
+}
+
+#[test]
+fn other_connectors_are_named() {
+    let check = |class: &str, expected: &str| {
+        let errors = convert(&connector(&[("connector.class", class)]), Start::Copy, "f").unwrap_err();
+        let [error] = errors.as_slice() else { panic!("{errors:?}") };
+        assert!(error.code() == "TW-IMP-002" && error.message().contains(expected), "{error}");
+    };
+    check(
+        "io.debezium.connector.mysql.MySqlConnector",
+        "reads MySQL, and this release has no such source yet",
+    );
+    check("io.debezium.connector.mariadb.MariaDbConnector", "MariaDB");
+    check("MySqlConnector", "MySQL");
+    check("org.example.Postgres", "no connector of Debezium");
+    text(&connector(&[("connector.class", "PostgresConnector")]), Start::Copy);
+}

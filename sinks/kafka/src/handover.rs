@@ -1,0 +1,129 @@
+//! Taking over from another writer of the same topics: what Kafka Connect keeps of its connectors' offsets, what was
+//! written last, and the first position of a pipeline that is to go on from there.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use tailwater_core::error::Doing as _;
+use tailwater_core::{Error, Position, Result, Sink as _};
+
+use crate::client::Noted;
+use crate::sink::Kafka;
+use crate::topics::{PATIENCE, Topics};
+use crate::{Config, error};
+
+/// Writes the position at which a pipeline is to begin that has none yet.
+///
+/// # Errors
+/// `Operator` where it has one: it is never replaced. Those of the brokers.
+pub fn begin_at(config: &Config, position: &Position) -> Result<()> {
+    let mut sink = Kafka::new(config.clone());
+    let begun = match sink.open()? {
+        Some(held) => Err(error::position_exists(&config.position_topic, &held)),
+        None => sink.begin_at(position),
+    };
+    sink.close()?;
+    begun.doing(|| "write the first position")
+}
+
+/// Everything that a compacted topic holds: the last value of each key that has one, as bytes. For the topic that
+/// Connect keeps its connectors' offsets in.
+///
+/// # Errors
+/// `Operator` where there is no such topic; those of the brokers.
+pub fn compacted(config: &Config, topic: &str) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let reading = Reading::new(config)?;
+    let partitions = reading.partitions(|name| name == topic)?;
+    if partitions.count() == 0 {
+        return Err(reading
+            .blame(&KafkaError::MetadataFetch(Code::UnknownTopic))
+            .doing(format!("read {topic}")));
+    }
+    let mut held = BTreeMap::new();
+    reading.read(&partitions, |message| match (message.key(), message.payload()) {
+        (Some(key), Some(value)) => drop(held.insert(key.to_vec(), value.to_vec())),
+        (Some(key), None) => drop(held.remove(key)),
+        (None, _) => {}
+    })?;
+    Ok(held)
+}
+
+/// Shows every value that was written since a time (ms since 1970, by the clock of whoever wrote it) to the topics whose
+/// names begin with the prefix and a dot.
+///
+/// # Errors
+/// Those of the brokers.
+pub fn written_since(config: &Config, since_ms: i64, mut show: impl FnMut(&[u8])) -> Result<()> {
+    let reading = Reading::new(config)?;
+    let start = format!("{}.", config.naming.prefix);
+    let mut partitions = reading.partitions(|name| name.starts_with(&start))?;
+    if partitions.count() == 0 {
+        return Ok(());
+    }
+    partitions.set_all_offsets(Offset::Offset(since_ms)).map_err(|error| reading.blame(&error))?;
+    let asked = reading.topics.consumer.offsets_for_times(partitions, PATIENCE);
+    let partitions = asked.map_err(|error| reading.blame(&error))?;
+    reading.read(&partitions, |message| message.payload().into_iter().for_each(&mut show))
+}
+
+struct Reading {
+    topics: Topics,
+}
+
+impl Reading {
+    fn new(config: &Config) -> Result<Self> {
+        let topics = Topics::new(config, &Noted::default())?;
+        topics.log_in()?;
+        Ok(Self { topics })
+    }
+
+    fn blame(&self, error: &KafkaError) -> Error {
+        self.topics.noted.blame_for(error)
+    }
+
+    /// Every partition of the topics of these names, from its beginning.
+    fn partitions(&self, wanted: impl Fn(&str) -> bool) -> Result<TopicPartitionList> {
+        let mut partitions = TopicPartitionList::new();
+        for topic in self.topics.metadata(None)?.topics().iter().filter(|topic| wanted(topic.name())) {
+            for partition in topic.partitions() {
+                let added = partitions.add_partition_offset(topic.name(), partition.id(), Offset::Beginning);
+                added.map_err(|error| self.blame(&error))?;
+            }
+        }
+        Ok(partitions)
+    }
+
+    /// Shows what there is up to the end of each partition.
+    fn read(
+        &self,
+        partitions: &TopicPartitionList,
+        mut show: impl FnMut(&BorrowedMessage<'_>),
+    ) -> Result<()> {
+        let consumer = &self.topics.consumer;
+        consumer.assign(partitions).map_err(|error| self.blame(&error))?;
+        let (mut ended, mut last) = (0, Instant::now());
+        while ended < partitions.count() {
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    last = Instant::now();
+                    show(&message);
+                }
+                Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+                // No group is used here, so no right on one is needed.
+                Some(Err(error)) if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) => {}
+                Some(Err(error)) if !error.rdkafka_error_code().is_some_and(error::is_unreachable) => {
+                    return Err(self.blame(&error));
+                }
+                Some(Err(_)) | None if last.elapsed() > PATIENCE => {
+                    return Err(self.topics.noted.blame(Code::OperationTimedOut, "no answer"));
+                }
+                Some(Err(_)) | None => {}
+            }
+        }
+        consumer.unassign().map_err(|error| self.blame(&error))
+    }
+}
