@@ -9,7 +9,7 @@ use tailwater_core::{Finding, Result, Table};
 use crate::client::{BATCH_BYTES, Noted};
 use crate::routes::Routes;
 use crate::topics::{Found, Topics};
-use crate::{Config, Delivery, Format, PartitionChange, error, position};
+use crate::{Config, Delivery, Format, PartitionChange, error, json, position};
 
 /// All findings in one pass. `tables` are those that the source would send.
 #[must_use]
@@ -57,11 +57,12 @@ fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -
     let mut routes = Routes::new(config.naming.clone());
     let mut topics: Vec<Wanted> = Vec::new();
     for table in tables {
-        match routes.table(table) {
+        let key = key_of(config, table);
+        match key.and_then(|key| routes.table(table, &key).map(|_route| key)) {
             Err(error) => findings.push(Finding::from(&error)),
-            Ok(_) => {
+            Ok(key) => {
                 let name = config.naming.topic(&table.schema, &table.name);
-                let keyless = (!has_key(config, table)).then(|| table.full_name());
+                let keyless = key.is_empty().then(|| table.full_name());
                 match topics.iter_mut().find(|topic| topic.name == name) {
                     Some(topic) => topic.keyless = topic.keyless.take().or(keyless),
                     None => topics.push(Wanted { name, keyless }),
@@ -69,18 +70,25 @@ fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -
             }
         }
     }
-    if config.format == Format::Debezium {
-        topics.extend(config.debezium.other_topics().map(|name| Wanted { name, keyless: None }));
+    match config.format {
+        Format::Debezium | Format::Row => {
+            topics.extend(config.debezium.other_topics().map(|name| Wanted { name, keyless: None }));
+            for entry in config.debezium.idle_key_columns(tables) {
+                let message = format!("`message.key.columns` has {entry}, but no table is called so");
+                findings.push(Finding::warning("TW-KAFKA-035", message).remedy("correct or remove it"));
+            }
+        }
+        Format::Json => topics.push(Wanted { name: json::message_topic(&config.naming), keyless: None }),
     }
     topics.push(Wanted { name: config.position_topic.clone(), keyless: None });
     topics
 }
 
-/// Whether records of a table have a key.
-fn has_key(config: &Config, table: &Table) -> bool {
+/// The columns of the key of a table's records.
+fn key_of(config: &Config, table: &Table) -> Result<Vec<usize>> {
     match config.format {
-        Format::Debezium => config.debezium.has_key(table),
-        Format::Row | Format::Json => !table.key.is_empty(),
+        Format::Debezium | Format::Row => config.debezium.key_of(table),
+        Format::Json => Ok(table.key.clone()),
     }
 }
 
