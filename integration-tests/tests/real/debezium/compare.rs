@@ -11,6 +11,8 @@ use super::golden::Golden;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Plain {
     topic: String,
+    /// That of its key, where it is compared.
+    partition: Option<i32>,
     key: Option<String>,
     value: Option<String>,
     headers: Vec<(String, Option<String>)>,
@@ -28,18 +30,42 @@ pub(super) fn differences(
     let ours: Vec<Plain> = ours.iter().map(|record| plain_ours(record, database)).collect();
     check_markers(&ours, run);
     let (golden, ours) = (normal(golden, run), normal(ours, run));
+    unlike_pairs(run, &golden, &ours, if schemas { "with schemas" } else { "" })
+}
+
+/// The same of what was read from a broker, where there is an order in each partition only.
+pub(super) fn differences_of_delivered(
+    run: &str,
+    golden: &[Golden],
+    ours: &[(i32, Recorded)],
+    database: &str,
+) -> Vec<String> {
+    // Keys of transactions hold numbers of the run, so that Debezium's partition tells nothing; and what has no key goes
+    // where its client likes.
+    let chosen = |plain: Plain, partition: Option<i32>| Plain {
+        partition: partition.filter(|_| plain.key.is_some() && !plain.topic.ends_with(".transaction")),
+        ..plain
+    };
+    let golden = golden.iter().map(|record| chosen(plain_golden(record, false), record.partition));
+    let ours = ours.iter().map(|(partition, record)| chosen(plain_ours(record, database), Some(*partition)));
+    let sorted = |records: Vec<Plain>| {
+        let mut records: Vec<Plain> = records.into_iter().filter(|record| !is_heartbeat(record)).collect();
+        records.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        let mut seen = Seen::default();
+        records.into_iter().map(|record| seen.normal(record, run)).collect::<Vec<Plain>>()
+    };
+    unlike_pairs(run, &sorted(golden.collect()), &sorted(ours.collect()), "as it was delivered")
+}
+
+fn unlike_pairs(run: &str, golden: &[Plain], ours: &[Plain], how: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (index, pair) in golden.iter().zip(&ours).enumerate().filter(|(_, (golden, ours))| golden != ours) {
-        wrong.push(format!(
-            "{run} record {index}{}: {}",
-            if schemas { " with schemas" } else { "" },
-            first(pair)
-        ));
+    for (index, pair) in golden.iter().zip(ours).enumerate().filter(|(_, (golden, ours))| golden != ours) {
+        wrong.push(format!("{run} record {index} {how}: {}", first(pair)));
     }
     if golden.len() != ours.len() {
         let topics =
             |records: &[Plain]| records.iter().map(|record| record.topic.clone()).collect::<Vec<_>>();
-        wrong.push(format!("{run}: {:?}\n  and not {:?}", topics(&ours), topics(&golden)));
+        wrong.push(format!("{run}: {:?}\n  and not {:?}", topics(ours), topics(golden)));
     }
     wrong
 }
@@ -49,6 +75,7 @@ fn first((golden, ours): (&Plain, &Plain)) -> String {
     let parts = |record: &Plain| {
         vec![
             record.topic.clone(),
+            format!("partition {:?}", record.partition),
             record.key.clone().unwrap_or_default(),
             record.value.clone().unwrap_or_default(),
             format!("{:?}", record.headers),
@@ -77,6 +104,7 @@ fn plain_golden(record: &Golden, schemas: bool) -> Plain {
     };
     Plain {
         topic: record.topic.clone(),
+        partition: None,
         key: wrap(&record.key, &record.key_schema),
         value: wrap(&record.value, &record.value_schema),
         headers: record.headers.clone(),
@@ -88,6 +116,7 @@ fn plain_ours(record: &Recorded, database: &str) -> Plain {
     let value = record.value.as_ref().map(text);
     Plain {
         topic: record.topic.clone(),
+        partition: None,
         key: record.key.as_ref().map(text),
         // The database's own name.
         value: value.map(|value| value.replace(&format!("db\":\"{database}\""), "db\":\"golden\"")),

@@ -1,8 +1,10 @@
-//! The records of `format = "debezium"` and `"row"` held against those of Debezium itself: the same SQL, on a real server, against
-//! the golden files that `scripts/capture-debezium` wrote. What may differ, and why, is the list in
-//! `debezium/ALLOWED.md`; each entry is one rule in [`compare`] or one column in [`compare::UNLIKE`].
+//! The records of `format = "debezium"` and `"row"` held against those of Debezium itself: the same SQL, on a real server,
+//! against the golden files that `scripts/capture-debezium` wrote; some of it with a real broker and Kafka's own consumer
+//! between ([`delivered`]). What may differ, and why, is the list in `debezium/ALLOWED.md`; each entry is one rule in
+//! [`compare`] or one column in [`compare::UNLIKE`].
 
 mod compare;
+mod delivered;
 mod golden;
 
 use std::sync::{Arc, Mutex};
