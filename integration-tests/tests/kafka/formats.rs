@@ -77,12 +77,36 @@ fn check(format: Format, keyless: bool, topics: &[&str], expected: &Expect) {
 
 #[test]
 fn rows_under_their_keys() {
-    check(Format::Row, false, &[".public.rows", ".message"], &expect![[""]]);
+    check(
+        Format::Row,
+        false,
+        &[".public.rows", ".message"],
+        &expect![[r#"
+        {"id":1} → {"id":1,"note":"a\"b"}
+        {"id":1} → {"id":1,"note":null}
+        {"id":1} → {"id":1,"note":"__debezium_unavailable_value"}
+        {"id":1} → null
+        {"id":2} → {"id":2,"note":"moved"}
+        {"id":2} → null
+        {"prefix":"prefix"} → {"op":"m","ts_ms":0,"source":{VERSION,"connector":"postgresql","name":"NAME","ts_ms":0,"snapshot":"false","db":"","sequence":"[null,\"0\"]","ts_us":0,"ts_ns":0,"schema":"","table":"","txId":7,"lsn":0,"xmin":null,"origin":null,"origin_lsn":null},"transaction":null,"message":{"prefix":"prefix","content":"Y29udGVudA=="}}
+    "#]],
+    );
 }
 
 #[test]
 fn rows_without_keys() {
-    check(Format::Row, true, &[".public.rows"], &expect![[""]]);
+    check(
+        Format::Row,
+        true,
+        &[".public.rows"],
+        &expect![[r#"
+        - → {"id":1,"note":"a\"b"}
+        - → {"id":1,"note":null}
+        - → {"id":1,"note":"__debezium_unavailable_value"}
+        - → {"id":2,"note":"moved"}
+        - → null
+    "#]],
+    );
 }
 
 /// With `null` for the text, and `-` for no value.
@@ -94,7 +118,15 @@ fn deletes_are_tombstones_where_that_is_asked_for() {
     config.debezium.set("add.fields", "op").unwrap();
     let (name, table) = (config.pipeline.clone(), table());
     let lines = written(&broker, &config, &[".public.rows"], |batch| every_change(batch, &table));
-    expect![[""]].assert_eq(&lines.replace(&name, "NAME"));
+    expect![[r#"
+        {"id":1} → {"id":1,"note":"a\"b","__op":"c"}
+        {"id":1} → {"id":1,"note":null,"__op":"u"}
+        {"id":1} → {"id":1,"note":"__debezium_unavailable_value","__op":"u"}
+        {"id":1} → -
+        {"id":2} → {"id":2,"note":"moved","__op":"c"}
+        {"id":2} → -
+    "#]]
+    .assert_eq(&lines.replace(&name, "NAME"));
 }
 
 #[test]

@@ -101,7 +101,8 @@ fn missing(brokers: &Topics, found: &[(&str, Found)], findings: &mut Vec<Finding
     findings.push(match brokers.could_create(&missing) {
         Err(error) => Finding::from(&error),
         Ok(()) => {
-            let message = format!("topics are missing and will be made: {}", missing.join(", "));
+            let message =
+                format!("topics are missing, and made with their first record: {}", missing.join(", "));
             Finding::warning("TW-KAFKA-033", message).remedy(
                 "nothing, or create them as they are to be; [[sink.kafka.topics]] says how they are made",
             )
