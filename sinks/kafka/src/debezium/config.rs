@@ -256,10 +256,7 @@ impl Config {
             "money.fraction.digits" => self.money_digits = number(value)?,
             // Nothing in Postgres' stream is a schema change event: neither connector writes any.
             "include.schema.changes" => _ = flag(value)?,
-            _ => {
-                let none = || Err("is not an option of this format".to_owned());
-                return self.rows.set(name, value).unwrap_or_else(none);
-            }
+            _ => self.rows.set(name, value)?,
         }
         Ok(())
     }

@@ -96,11 +96,9 @@ impl Fact {
     /// Its node in a schema, up to its name.
     pub(crate) fn schema(self) -> String {
         let number = ALL.iter().any(|fact| fact.2 == self && fact.3);
-        match self {
-            Self::Snapshot => format!("{{\"type\":\"string\",\"optional\":true,{SNAPSHOTS}"),
-            _ if number => "{\"type\":\"int64\",\"optional\":true".to_owned(),
-            _ => "{\"type\":\"string\",\"optional\":true".to_owned(),
-        }
+        let kind = if number { "int64" } else { "string" };
+        let semantic = if self == Self::Snapshot { format!(",{SNAPSHOTS}") } else { String::new() };
+        format!("{{\"type\":\"{kind}\",\"optional\":true{semantic}")
     }
 
     /// Appends it, unless it is null; says whether it did. The marker of a copied row is a byte that goes by its

@@ -2,7 +2,7 @@
 //! facts of the event added to it or to the headers; and what becomes of deletes. Messages, heartbeats and the
 //! metadata of transactions are no rows and stay as they are; truncates are dropped.
 
-use super::config::modes;
+use super::config::{flag, mode, modes};
 use super::envelope::text_of;
 use super::facts::{self, Fact, Facts, Form};
 use super::number::Scratch;
@@ -77,30 +77,33 @@ impl Default for Rows {
 }
 
 impl Rows {
-    /// Sets an option by its name; `None` where it is not one of [`OPTIONS`].
-    pub(crate) fn set(&mut self, name: &str, value: &str) -> Option<Result<(), String>> {
-        let set = |result: Result<(), String>| Some(result);
+    /// Sets an option by its name.
+    ///
+    /// # Errors
+    /// What is wrong with it, to be put behind its name.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
         match name {
-            "delete.tombstone.handling.mode" => {
-                set(super::config::mode(Deletes::ALL, value).map(|mode| self.deletes = mode))
-            }
-            "add.fields" => set(added(value).map(|added| self.fields = added)),
-            "add.headers" => set(added(value).map(|added| self.headers = added)),
-            "add.fields.prefix" => set(Ok(value.clone_into(&mut self.fields_prefix))),
-            "add.headers.prefix" => set(Ok(value.clone_into(&mut self.headers_prefix))),
+            "delete.tombstone.handling.mode" => self.deletes = mode(Deletes::ALL, value)?,
+            "add.fields" => self.fields = added(value)?,
+            "add.headers" => self.headers = added(value)?,
+            "add.fields.prefix" => value.clone_into(&mut self.fields_prefix),
+            "add.headers.prefix" => value.clone_into(&mut self.headers_prefix),
             // Connect's converter puts the default in place of null, whatever was done before it.
-            "replace.null.with.default" => set(super::config::flag(value).map(|_either| ())),
-            "route.by.field" => set(Err(
-                "is not supported: which topics there are would depend on the rows; set `topic` in [sink.kafka]"
-                    .to_owned(),
-            )),
-            "drop.fields.header.name" | "drop.fields.from.key" | "drop.fields.keep.schema.compatible" => {
-                set(Err("is not supported: no record has a header that names fields to be dropped; \
-                         leave columns out of the publication"
-                    .to_owned()))
+            "replace.null.with.default" => _ = flag(value)?,
+            "route.by.field" => {
+                return Err(
+                    "is not supported: which topics there are would depend on the rows; set `topic` in [sink.kafka]"
+                        .to_owned(),
+                );
             }
-            _ => None,
+            "drop.fields.header.name" | "drop.fields.from.key" | "drop.fields.keep.schema.compatible" => {
+                return Err("is not supported: no record has a header that names fields to be dropped; \
+                            leave columns out of the publication"
+                    .to_owned());
+            }
+            _ => return Err("is not an option of this format".to_owned()),
         }
+        Ok(())
     }
 
     fn marks_deletes(&self) -> bool {
