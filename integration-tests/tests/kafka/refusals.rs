@@ -184,6 +184,8 @@ fn an_added_field_with_the_name_of_a_column_is_refused() {
     let mut config = config(&broker, Delivery::ExactlyOnce);
     config.debezium.set("add.fields", "op:note").unwrap();
     config.debezium.set("add.fields.prefix", "").unwrap();
+    let findings = tailwater_kafka::check(&config, &[table()]);
+    assert!(findings.iter().any(|finding| finding.code == "TW-KAFKA-024"), "{findings:?}");
     let error = refused(&config);
     assert_eq!((error.code(), error.kind()), ("TW-KAFKA-024", ErrorKind::Operator), "{error}");
 }

@@ -7,6 +7,7 @@ use rdkafka::admin::{ConfigResource, ResourceSpecifier};
 use tailwater_core::{Finding, Result, Table};
 
 use crate::client::{BATCH_BYTES, Noted};
+use crate::debezium::Debezium;
 use crate::routes::Routes;
 use crate::topics::{Found, Topics};
 use crate::{Config, Delivery, Format, PartitionChange, error, json, position};
@@ -17,6 +18,7 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     encryption(config, &mut findings);
     let topics = wanted(config, tables, &mut findings);
+    idle_key_columns(config, tables, &mut findings);
     let asked = Topics::new(config, &Noted::default()).and_then(|brokers| {
         let found = brokers.find(&topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>())?;
         Ok((brokers, found))
@@ -56,13 +58,21 @@ fn encryption(config: &Config, findings: &mut Vec<Finding>) {
 fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -> Vec<Wanted> {
     let mut routes = Routes::new(config.naming.clone());
     let mut topics: Vec<Wanted> = Vec::new();
+    let mut encoder = match config.format {
+        Format::Debezium => Some(Debezium::events(config.debezium.clone())),
+        Format::Row => Some(Debezium::rows(config.debezium.clone())),
+        Format::Json => None,
+    };
     for table in tables {
-        let key = key_of(config, table);
-        match key.and_then(|key| routes.table(table, &key).map(|_route| key)) {
+        let has_key = match &mut encoder {
+            Some(encoder) => encoder.check(table, &mut routes),
+            None => routes.table(table, &table.key).map(|_route| !table.key.is_empty()),
+        };
+        match has_key {
             Err(error) => findings.push(Finding::from(&error)),
-            Ok(key) => {
+            Ok(has_key) => {
                 let name = config.naming.topic(&table.schema, &table.name);
-                let keyless = key.is_empty().then(|| table.full_name());
+                let keyless = (!has_key).then(|| table.full_name());
                 match topics.iter_mut().find(|topic| topic.name == name) {
                     Some(topic) => topic.keyless = topic.keyless.take().or(keyless),
                     None => topics.push(Wanted { name, keyless }),
@@ -70,25 +80,23 @@ fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -
             }
         }
     }
-    match config.format {
-        Format::Debezium | Format::Row => {
-            topics.extend(config.debezium.other_topics().map(|name| Wanted { name, keyless: None }));
-            for entry in config.debezium.idle_key_columns(tables) {
-                let message = format!("`message.key.columns` has {entry}, but no table is called so");
-                findings.push(Finding::warning("TW-KAFKA-035", message).remedy("correct or remove it"));
-            }
-        }
-        Format::Json => topics.push(Wanted { name: json::message_topic(&config.naming), keyless: None }),
-    }
+    let others = match encoder {
+        Some(_) => config.debezium.other_topics().collect(),
+        None => vec![json::message_topic(&config.naming)],
+    };
+    topics.extend(others.into_iter().map(|name| Wanted { name, keyless: None }));
     topics.push(Wanted { name: config.position_topic.clone(), keyless: None });
     topics
 }
 
-/// The columns of the key of a table's records.
-fn key_of(config: &Config, table: &Table) -> Result<Vec<usize>> {
-    match config.format {
-        Format::Debezium | Format::Row => config.debezium.key_of(table),
-        Format::Json => Ok(table.key.clone()),
+fn idle_key_columns(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) {
+    // Without any table it is the source that has a finding.
+    if tables.is_empty() || config.format == Format::Json {
+        return;
+    }
+    for entry in config.debezium.idle_key_columns(tables) {
+        let message = format!("`message.key.columns` has {entry}, but no table is called so");
+        findings.push(Finding::warning("TW-KAFKA-035", message).remedy("correct or remove it"));
     }
 }
 

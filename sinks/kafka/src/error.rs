@@ -25,7 +25,7 @@
 //! | TW-KAFKA-021 | operator | the OAuth token cannot be read | correct the file that `oauth_token_file` names |
 //! | TW-KAFKA-022 | data | a change lacks a value of its table's key | report it: the source must send the key |
 //! | TW-KAFKA-023 | operator | `message.key.columns` names a column that a table it matches does not have | correct it |
-//! | TW-KAFKA-024 | operator | two fields of a row would have the same name | another `add.fields.prefix`, or `add.fields` with another name |
+//! | TW-KAFKA-024 | operator | two fields of a row would have the same name | another `add.fields.prefix`, another name in `add.fields`, or another `field.name.adjustment.mode` |
 //! | TW-KAFKA-030 | warning of `check` | a topic has one replica only, or may lose acknowledged records | raise its replication or `min.insync.replicas` |
 //! | TW-KAFKA-031 | warning of `check` | a setting of a topic or of the brokers cannot be read, so it is not checked | give the right to describe configurations |
 //! | TW-KAFKA-032 | warning of `check` | `batch.size` is more than a topic's `max.message.bytes` | lower `batch.size` |
@@ -279,7 +279,7 @@ pub(crate) fn key_column_unknown(table: &str, asked: &str) -> Error {
 
 pub(crate) fn field_twice(table: &str, field: &str) -> Error {
     Error::operator("TW-KAFKA-024", format!("rows of {table} would have two fields named {field}"))
-        .remedy("another `add.fields.prefix`, or a name of its own: `add.fields` = \"op:OPERATION\"")
+        .remedy("another `add.fields.prefix` or another name in `add.fields`; `field.name.adjustment.mode` may make two names one")
 }
 
 pub(crate) fn key_missing(table: &str, column: &str) -> Error {

@@ -127,6 +127,15 @@ impl Debezium {
         self.look_up(table, routes)
     }
 
+    /// Whether the records of a table have a key.
+    ///
+    /// # Errors
+    /// `Operator` where it cannot be written as it is asked for.
+    pub(crate) fn check(&mut self, table: &Arc<Table>, routes: &mut Routes) -> Result<bool> {
+        self.enter_table(table, routes)?;
+        Ok(self.tables.get(self.last).is_some_and(Prepared::has_key))
+    }
+
     fn look_up(&mut self, table: &Arc<Table>, routes: &mut Routes) -> Result<()> {
         let known = self.index.get(&table.id).copied();
         let current = known.and_then(|index| self.tables.get(index));

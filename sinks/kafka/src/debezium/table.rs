@@ -41,6 +41,42 @@ pub(crate) struct Prepared {
     pub(crate) full_name: String,
 }
 
+/// What keys and values begin with, which is little unless schemas are asked for.
+struct Heads {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    null: Vec<u8>,
+}
+
+impl Heads {
+    /// Of rows, with names and schemas of the fields behind the columns, or else of events.
+    fn new(
+        config: &Config,
+        topic: &str,
+        (columns, key): (&[Plan], &[Plan]),
+        rows: Option<&Vec<(String, String)>>,
+    ) -> Self {
+        let named = |name: &str| text_of(&names::schema(&format!("{topic}.{name}"), config.schema_names));
+        let head = |schema: &str, start: &str| {
+            let head =
+                if config.schemas { format!("{{\"schema\":{schema},\"payload\":") } else { String::new() };
+            (head + start).into_bytes()
+        };
+        let row = |optional, more: &[&str], field| {
+            envelope::structure(columns, more, optional, &named("Value"), field)
+        };
+        let key = head(&envelope::structure(key, &[], false, &named("Key"), ""), "");
+        let Some(more) = rows else {
+            let schema =
+                envelope::schema(&row(true, &[], "before"), &row(true, &[], "after"), &named("Envelope"));
+            return Self { key, value: head(&schema, "{\"before\":"), null: Vec::new() };
+        };
+        let more: Vec<&str> = more.iter().map(|(_, node)| node.as_str()).collect();
+        let null = head(&row(true, &[], ""), if config.schemas { "null}" } else { "null" });
+        Self { key, value: head(&row(false, &more, ""), ""), null }
+    }
+}
+
 impl Prepared {
     pub(crate) fn new(
         table: &Arc<Table>,
@@ -62,33 +98,7 @@ impl Prepared {
         {
             return Err(error::field_twice(&table.full_name(), twice));
         }
-        let schema = |name: &str| text_of(&names::schema(&format!("{topic}.{name}"), config.schema_names));
-        let head = |schema: &str| {
-            let head = format!("{{\"schema\":{schema},\"payload\":");
-            if config.schemas { head.into_bytes() } else { Vec::new() }
-        };
-        let row = |optional, more: &[&str], field| {
-            envelope::structure(&columns, more, optional, &schema("Value"), field)
-        };
-        let value_end: &[u8] = if config.schemas { b"}}" } else { b"}" };
-        let (mut value_head, mut null_value) = match rows {
-            Some(_) => {
-                let more: Vec<&str> = more.iter().map(|(_, node)| node.as_str()).collect();
-                (head(&row(false, &more, "")), head(&row(true, &[], "")))
-            }
-            None => {
-                let (before, after) = (row(true, &[], "before"), row(true, &[], "after"));
-                (head(&envelope::schema(&before, &after, &schema("Envelope"))), Vec::new())
-            }
-        };
-        match rows {
-            Some(_) => {
-                null_value.extend_from_slice(b"null");
-                null_value.extend_from_slice(value_end.get(1..).unwrap_or_default());
-            }
-            None => value_head.extend_from_slice(b"{\"before\":"),
-        }
-        let key_head = head(&envelope::structure(&key, &[], false, &schema("Key"), ""));
+        let heads = Heads::new(config, topic, (&columns, &key), rows.is_some().then_some(&more));
         let separator = |index: usize| if index == 0 && columns.is_empty() { "" } else { "," };
         let more = more.iter().enumerate();
         let more =
@@ -100,13 +110,13 @@ impl Prepared {
             more: more.collect(),
             columns,
             key,
-            key_head,
-            value_head,
-            null_value,
+            key_head: heads.key,
+            value_head: heads.value,
+            null_value: heads.null,
             server: config.prefix.clone(),
             source_head: envelope::source_head(config),
             source_tail: format!("{source_schema},\"table\":{name},\"txId\":").into_bytes(),
-            value_end,
+            value_end: if config.schemas { b"}}" } else { b"}" },
             full_name: table.full_name(),
         })
     }
