@@ -4,10 +4,13 @@
 //   java -cp 'libs/*' Capture.java JDBC_URL GOLDEN_FOLDER SCRIPT.sql...
 //
 // A script says in comments what it is made of:
-//   -- run NAME [property=value]...    one golden file, with these connector properties (blanks as %20)
+//   -- run NAME [property=value]...    one golden file, with these connector properties (blanks as %20);
+//                                      transforms=unwrap is ExtractNewRecordState
 //   -- setup                           what follows is there before the connector starts
 //   -- step                            what follows is done while it streams; the step before has arrived by then
 // A golden file has one JSON object per line: a record, or the schemas of a topic before the first record under them.
+// "partition" is the one that Kafka's producer chooses for the key where the topic has PARTITIONS of them. "value" is null
+// for a tombstone, and also where the converter makes the text `null`; then there is "text" too.
 
 import io.debezium.embedded.Connect;
 import io.debezium.engine.ChangeEvent;
@@ -32,6 +35,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
 import org.apache.kafka.connect.data.Schema;
 import org.apache.kafka.connect.header.Header;
 import org.apache.kafka.connect.json.JsonConverter;
@@ -42,6 +46,7 @@ public class Capture {
     static final String DATABASE = "golden";
     static final String DONE = "step-done";
     static final long PATIENCE_MS = 20_000;
+    static final int PARTITIONS = 3;
 
     record Run(String name, Map<String, String> properties) {}
 
@@ -186,6 +191,7 @@ public class Capture {
                 "slot.drop.on.stop", "true",
                 "slot.name", "golden",
                 "extended.headers.enabled", "false",
+                "transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState",
                 "poll.interval.ms", "20"));
         properties.putAll(run.properties);
         return properties;
@@ -237,18 +243,22 @@ public class Capture {
             if (record.valueSchema() != null && !schema.equals(schemas.put(record.topic(), schema))) {
                 out.println("{\"schemas\":" + quoted(record.topic()) + "," + schema + "}");
             }
-            out.print("{\"topic\":" + quoted(record.topic()) + ",\"partition\":" + record.kafkaPartition());
-            out.print(",\"key\":" + text(json.fromConnectData(record.topic(), record.keySchema(), record.key())));
+            byte[] key = json.fromConnectData(record.topic(), record.keySchema(), record.key());
+            Integer partition = key == null ? null : BuiltInPartitioner.partitionForKey(key, PARTITIONS);
+            out.print("{\"topic\":" + quoted(record.topic()) + ",\"partition\":" + partition);
+            out.print(",\"key\":" + text(key));
             out.print(",\"headers\":[");
             String comma = "";
             for (Header header : record.headers()) {
                 out.print(comma + "[" + quoted(header.key()));
                 out.print("," + text(json.fromConnectHeader(record.topic(), header.key(), header.schema(), header.value())));
                 byte[] plain = simple.fromConnectHeader(record.topic(), header.key(), header.schema(), header.value());
-                out.print("," + quoted(text(plain)) + "]");
+                out.print("," + (plain == null ? "null" : quoted(text(plain))) + "]");
                 comma = ",";
             }
-            out.println("],\"value\":" + text(json.fromConnectData(record.topic(), record.valueSchema(), record.value())) + "}");
+            byte[] value = json.fromConnectData(record.topic(), record.valueSchema(), record.value());
+            boolean textOfNull = value != null && text(value).equals("null");
+            out.println("],\"value\":" + text(value) + (textOfNull ? ",\"text\":\"null\"" : "") + "}");
         }
     }
 

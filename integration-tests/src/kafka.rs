@@ -298,6 +298,60 @@ fn free_ports<const N: usize>() -> [u16; N] {
     std::array::from_fn(|index| sockets[index].local_addr().unwrap().port())
 }
 
+impl Broker {
+    /// The first `count` committed records of a topic, as Kafka's own consumer prints them. Offsets are not told.
+    ///
+    /// # Panics
+    /// Where there are fewer.
+    #[must_use]
+    pub fn read_with_java(&self, topic: &str, count: usize) -> Vec<Record> {
+        let mut command = self.java(FOR_TOOLS);
+        command.args([
+            "org.apache.kafka.tools.consumer.ConsoleConsumer",
+            "--from-beginning",
+            "--topic",
+            topic,
+        ]);
+        command.args(["--bootstrap-server", &self.address(), "--isolation-level", "read_committed"]);
+        command.args(["--max-messages", &count.to_string()]);
+        command.args(["--timeout-ms", &PATIENCE.as_millis().to_string()]);
+        for property in ["partition", "headers", "key", "value"] {
+            command.args(["--property", &format!("print.{property}=true")]);
+        }
+        for (property, text) in [
+            ("key.separator", "\u{1f}"),
+            ("headers.separator", "\u{1e}"),
+            ("line.separator", "\u{1d}"),
+            ("null.literal", "\u{1c}"),
+        ] {
+            command.args(["--property", &format!("{property}={text}")]);
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let records: Vec<Record> = text.split_terminator('\u{1d}').map(printed).collect();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(records.len(), count, "{topic}: {}: {errors}\n{text}", output.status);
+        records
+    }
+}
+
+/// `Partition:0`, headers, key and value, each but the last with its separator.
+fn printed(line: &str) -> Record {
+    let mut parts = line.split('\u{1f}');
+    let mut part = || parts.next().unwrap_or_else(|| panic!("{line:?}"));
+    let some = |text: &str| (text != "\u{1c}").then(|| text.to_owned());
+    let partition = part().strip_prefix("Partition:").unwrap().parse().unwrap();
+    let headers = match part() {
+        "NO_HEADERS" => Vec::new(),
+        headers => headers
+            .split('\u{1e}')
+            .map(|header| header.split_once(':').unwrap())
+            .map(|(name, value)| (name.to_owned(), some(value)))
+            .collect(),
+    };
+    Record { partition, offset: -1, headers, key: some(part()), value: some(part()) }
+}
+
 /// As [`Broker::read`], with a configuration of one's own.
 ///
 /// # Panics

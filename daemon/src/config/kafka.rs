@@ -61,11 +61,16 @@ impl Reading<'_> {
     fn debezium(&self, section: &Section<'_>, config: &mut Config) -> Result<()> {
         let wrong = |place, message| Err(self.document.error(place, code::BAD_VALUE, message));
         for (name, place, text) in section.dotted_entries("debezium")? {
-            if config.format != Format::Debezium {
-                return wrong(&place, format!("`{name}` is for `format = \"debezium\"`"));
+            if config.format == Format::Json {
+                return wrong(&place, format!("`{name}` is for `format = \"debezium\"` or `\"row\"`"));
             }
-            if !debezium::Config::OPTIONS.contains(&name.as_str()) {
-                let hint = nearest(&name, debezium::Config::OPTIONS);
+            let of_rows = debezium::Config::ROW_OPTIONS.contains(&name.as_str());
+            if of_rows && config.format != Format::Row {
+                return wrong(&place, format!("`{name}` is for `format = \"row\"`"));
+            }
+            if !of_rows && !debezium::Config::OPTIONS.contains(&name.as_str()) {
+                let all = [debezium::Config::OPTIONS, debezium::Config::ROW_OPTIONS].concat();
+                let hint = nearest(&name, &all);
                 let message = format!("`{name}` is no option of [sink.kafka.debezium]; {hint}");
                 return Err(self.document.error(&place, code::UNKNOWN_KEY, message));
             }

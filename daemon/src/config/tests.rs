@@ -50,7 +50,8 @@ fn every_option_is_in_the_manual() {
             assert!(manual.contains(&format!("\n| `{key}` | ")), "{key}");
         }
     }
-    for option in tailwater_kafka::debezium::Config::OPTIONS {
+    use tailwater_kafka::debezium::Config;
+    for option in [Config::OPTIONS, Config::ROW_OPTIONS].concat() {
         assert!(manual.contains(&format!("\n| `{option}` | ")), "{option}");
     }
 }

@@ -63,27 +63,32 @@ fn check(format: Format, keyless: bool, topics: &[&str], expected: &Expect) {
     config.format = format;
     let mut table = table();
     if keyless {
-        Arc::make_mut(&mut table).key.clear();
+        let table = Arc::make_mut(&mut table);
+        table.key.clear();
+        table.declared_key.clear();
     }
     let name = config.pipeline.clone();
-    expected.assert_eq(
-        &written(&broker, &config, topics, |batch| every_change(batch, &table)).replace(&name, "NAME"),
-    );
+    let lines = written(&broker, &config, topics, |batch| every_change(batch, &table)).replace(&name, "NAME");
+    let moment = regex::Regex::new(r#""ts_(ms|us|ns)":\d+"#).unwrap();
+    let version = format!("\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    let lines = if format == Format::Json { lines } else { moment.replace_all(&lines, "\"ts_$1\":0").into() };
+    expected.assert_eq(&lines.replace(&version, "VERSION"));
 }
 
 #[test]
-fn rows_under_their_keys_and_tombstones() {
+fn rows_under_their_keys() {
     check(
         Format::Row,
         false,
-        &[".public.rows"],
+        &[".public.rows", ".message"],
         &expect![[r#"
         {"id":1} → {"id":1,"note":"a\"b"}
         {"id":1} → {"id":1,"note":null}
-        {"id":1} → {"id":1}
-        {"id":1} → -
+        {"id":1} → {"id":1,"note":"__debezium_unavailable_value"}
+        {"id":1} → null
         {"id":2} → {"id":2,"note":"moved"}
-        {"id":2} → -
+        {"id":2} → null
+        {"prefix":"prefix"} → {"op":"m","ts_ms":0,"source":{VERSION,"connector":"postgresql","name":"NAME","ts_ms":0,"snapshot":"false","db":"","sequence":"[null,\"0\"]","ts_us":0,"ts_ns":0,"schema":"","table":"","txId":7,"lsn":0,"xmin":null,"origin":null,"origin_lsn":null},"transaction":null,"message":{"prefix":"prefix","content":"Y29udGVudA=="}}
     "#]],
     );
 }
@@ -97,12 +102,31 @@ fn rows_without_keys() {
         &expect![[r#"
         - → {"id":1,"note":"a\"b"}
         - → {"id":1,"note":null}
-        - → {"id":1}
-        - → {"id":1,"__deleted":true}
+        - → {"id":1,"note":"__debezium_unavailable_value"}
         - → {"id":2,"note":"moved"}
-        - → {"id":2,"__deleted":true}
+        - → null
     "#]],
     );
+}
+
+/// With `null` for the text, and `-` for no value.
+#[test]
+fn deletes_are_tombstones_where_that_is_asked_for() {
+    let broker = kafka::shared();
+    let mut config = config(&broker, Delivery::ExactlyOnce);
+    config.debezium.set("delete.tombstone.handling.mode", "delete-to-tombstone").unwrap();
+    config.debezium.set("add.fields", "op").unwrap();
+    let (name, table) = (config.pipeline.clone(), table());
+    let lines = written(&broker, &config, &[".public.rows"], |batch| every_change(batch, &table));
+    expect![[r#"
+        {"id":1} → {"id":1,"note":"a\"b","__op":"c"}
+        {"id":1} → {"id":1,"note":null,"__op":"u"}
+        {"id":1} → {"id":1,"note":"__debezium_unavailable_value","__op":"u"}
+        {"id":1} → -
+        {"id":2} → {"id":2,"note":"moved","__op":"c"}
+        {"id":2} → -
+    "#]]
+    .assert_eq(&lines.replace(&name, "NAME"));
 }
 
 #[test]

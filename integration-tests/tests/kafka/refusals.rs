@@ -30,7 +30,9 @@ async fn more_partitions(broker: &Broker, name: &str, count: usize) {
 async fn a_record_that_is_too_large_names_table_and_key_but_no_value() {
     let broker = kafka::shared();
     for delivery in DELIVERIES {
-        let (config, table) = (config(&broker, delivery), table());
+        let (mut config, table) = (config(&broker, delivery), table());
+        let key = if delivery == Delivery::ExactlyOnce { "id" } else { "note, id" };
+        config.debezium.set("message.key.columns", &format!("public.rows:{key}")).unwrap();
         create(&broker, &topic(&config), &[("max.message.bytes", "10000")]).await;
         let mut sink = Kafka::new(config.clone());
         sink.open().unwrap();
@@ -43,7 +45,7 @@ async fn a_record_that_is_too_large_names_table_and_key_but_no_value() {
         let error = sink.write(&large).unwrap_err();
         assert_eq!((error.code(), error.kind()), ("TW-KAFKA-007", ErrorKind::Operator), "{error}");
         let text = error.to_string();
-        assert!(text.contains("public.rows") && text.contains("with the key id"), "{text}");
+        assert!(text.contains("public.rows") && text.contains(&format!("with the key {key}, has")), "{text}");
         assert!(!text.contains("secret") && !text.contains("2002"), "{text}");
         sink.close().unwrap();
         let held = tailwater_kafka::position(&config).unwrap().unwrap();
@@ -148,5 +150,42 @@ fn check_says_everything_at_once_and_makes_nothing() {
     assert_eq!(codes(&config), ["TW-KAFKA-033"]);
     assert_eq!(codes(&config), ["TW-KAFKA-033"], "the topics were made by the check");
     write_until(&config, 1, std::time::Duration::from_secs(60));
-    assert_eq!(codes(&config), ["TW-KAFKA-030"], "one replica");
+    assert_eq!(codes(&config), ["TW-KAFKA-033", "TW-KAFKA-030"], "one replica");
+    let missing = |config: &Config| -> String {
+        let findings = tailwater_kafka::check(config, &[table()]);
+        findings.into_iter().find(|finding| finding.code == "TW-KAFKA-033").unwrap().message
+    };
+    let name = config.pipeline.clone();
+    assert!(missing(&config).ends_with(&format!(": {name}.message")), "{}", missing(&config));
+    let mut all = config;
+    all.debezium.set("provide.transaction.metadata", "true").unwrap();
+    all.debezium.set("heartbeat.interval.ms", "1000").unwrap();
+    let others = format!(": {name}.message, __debezium-heartbeat.{name}, {name}.transaction");
+    assert!(missing(&all).ends_with(&others), "{}", missing(&all));
+}
+
+#[test]
+fn a_key_of_columns_that_are_not_there_is_refused() {
+    let broker = kafka::shared();
+    let mut config = config(&broker, Delivery::ExactlyOnce);
+    config.debezium.set("message.key.columns", "public.ROWS:id,nothing;public.other:id").unwrap();
+    let findings = tailwater_kafka::check(&config, &[table()]);
+    let found = |code| findings.iter().find(|finding| finding.code == code).unwrap().message.clone();
+    let message = "`message.key.columns` asks for public.ROWS:nothing, but public.rows has no such column";
+    assert_eq!(found("TW-KAFKA-023"), message);
+    assert_eq!(found("TW-KAFKA-035"), "`message.key.columns` has public.other:id, but no table is called so");
+    let error = refused(&config);
+    assert_eq!((error.code(), error.kind()), ("TW-KAFKA-023", ErrorKind::Operator), "{error}");
+}
+
+#[test]
+fn an_added_field_with_the_name_of_a_column_is_refused() {
+    let broker = kafka::shared();
+    let mut config = config(&broker, Delivery::ExactlyOnce);
+    config.debezium.set("add.fields", "op:note").unwrap();
+    config.debezium.set("add.fields.prefix", "").unwrap();
+    let findings = tailwater_kafka::check(&config, &[table()]);
+    assert!(findings.iter().any(|finding| finding.code == "TW-KAFKA-024"), "{findings:?}");
+    let error = refused(&config);
+    assert_eq!((error.code(), error.kind()), ("TW-KAFKA-024", ErrorKind::Operator), "{error}");
 }

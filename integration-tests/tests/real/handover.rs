@@ -272,7 +272,7 @@ async fn what_cannot_be_proved_is_refused_and_leaves_nothing_behind() {
     assert!(left.import(&elsewhere, &noted(&first)).status.success());
     assert_refused(&left.import(&elsewhere, &noted(&first)), "TW-IMP-007");
     fs::remove_file(left.pipeline(&elsewhere)).unwrap();
-    assert_refused(&left.import(&elsewhere, &noted(&first)), "TW-KAFKA-023");
+    assert_refused(&left.import(&elsewhere, &noted(&first)), "TW-KAFKA-025");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,10 @@ use rdkafka::admin::{ConfigResource, ResourceSpecifier};
 use tailwater_core::{Finding, Result, Table};
 
 use crate::client::{BATCH_BYTES, Noted};
+use crate::debezium::Debezium;
 use crate::routes::Routes;
 use crate::topics::{Found, Topics};
-use crate::{Config, Delivery, Format, PartitionChange, error, position};
+use crate::{Config, Delivery, Format, PartitionChange, error, json, position};
 
 /// All findings in one pass. `tables` are those that the source would send.
 #[must_use]
@@ -18,6 +19,7 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     encryption(config, &mut findings);
     let topics = wanted(config, tables, &mut findings);
+    idle_key_columns(config, tables, &mut findings);
     let asked = Topics::new(config, &Noted::default()).and_then(|brokers| {
         let found = brokers.find(&topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>())?;
         Ok((brokers, found))
@@ -57,12 +59,21 @@ fn encryption(config: &Config, findings: &mut Vec<Finding>) {
 fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -> Vec<Wanted> {
     let mut routes = Routes::new(config.naming.clone());
     let mut topics: Vec<Wanted> = Vec::new();
+    let mut encoder = match config.format {
+        Format::Debezium => Some(Debezium::events(config.debezium.clone())),
+        Format::Row => Some(Debezium::rows(config.debezium.clone())),
+        Format::Json => None,
+    };
     for table in tables {
-        match routes.table(table) {
+        let has_key = match &mut encoder {
+            Some(encoder) => encoder.check(table, &mut routes),
+            None => routes.table(table, &table.key).map(|_route| !table.key.is_empty()),
+        };
+        match has_key {
             Err(error) => findings.push(Finding::from(&error)),
-            Ok(_) => {
+            Ok(has_key) => {
                 let name = config.naming.topic(&table.schema, &table.name);
-                let keyless = (!has_key(config, table)).then(|| table.full_name());
+                let keyless = (!has_key).then(|| table.full_name());
                 match topics.iter_mut().find(|topic| topic.name == name) {
                     Some(topic) => topic.keyless = topic.keyless.take().or(keyless),
                     None => topics.push(Wanted { name, keyless }),
@@ -70,18 +81,23 @@ fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -
             }
         }
     }
-    if config.format == Format::Debezium {
-        topics.extend(config.debezium.other_topics().map(|name| Wanted { name, keyless: None }));
-    }
+    let others = match encoder {
+        Some(_) => config.debezium.other_topics().collect(),
+        None => vec![json::message_topic(&config.naming)],
+    };
+    topics.extend(others.into_iter().map(|name| Wanted { name, keyless: None }));
     topics.push(Wanted { name: config.position_topic.clone(), keyless: None });
     topics
 }
 
-/// Whether records of a table have a key.
-fn has_key(config: &Config, table: &Table) -> bool {
-    match config.format {
-        Format::Debezium => config.debezium.has_key(table),
-        Format::Row | Format::Json => !table.key.is_empty(),
+fn idle_key_columns(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) {
+    // Without any table it is the source that has a finding.
+    if tables.is_empty() || config.format == Format::Json {
+        return;
+    }
+    for entry in config.debezium.idle_key_columns(tables) {
+        let message = format!("`message.key.columns` has {entry}, but no table is called so");
+        findings.push(Finding::warning("TW-KAFKA-035", message).remedy("correct or remove it"));
     }
 }
 
@@ -100,7 +116,8 @@ fn missing(
     findings.push(match brokers.could_create(&missing) {
         Err(error) => Finding::from(&error),
         Ok(()) => {
-            let message = format!("topics are missing and will be made: {}", missing.join(", "));
+            let message =
+                format!("topics are missing, and made with their first record: {}", missing.join(", "));
             Finding::warning("TW-KAFKA-033", message).remedy(
                 "nothing, or create them as they are to be; [[sink.kafka.topics]] says how they are made",
             )

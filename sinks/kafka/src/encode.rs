@@ -114,6 +114,30 @@ impl Records {
         }
     }
 
+    /// Adds the records of `other`, with `text` in place of the bytes at `gaps`, which are in order.
+    pub(crate) fn add_filled(&mut self, other: &Self, gaps: &[usize], text: &[u8]) {
+        for (index, record) in other.records.iter().enumerate() {
+            let mut fill = |span: Span| self.write(|out| other.fill(span, gaps, text, out));
+            let (key, value) = (record.key.map(&mut fill), record.value.map(&mut fill));
+            self.add(record.route, key, value);
+            for header in other.headers(index) {
+                let mut fill = |span: Span| self.write(|out| other.fill(span, gaps, text, out));
+                let (name, value) = (fill(header.name), header.value.map(fill));
+                self.header(name, value);
+            }
+        }
+    }
+
+    fn fill(&self, span: Span, gaps: &[usize], text: &[u8], out: &mut Vec<u8>) {
+        let (mut from, end) = (span.start, span.start + span.len);
+        for &gap in gaps.iter().filter(|gap| (span.start..end).contains(gap)) {
+            out.extend_from_slice(self.bytes.get(from..gap).unwrap_or_default());
+            out.extend_from_slice(text);
+            from = gap + 1;
+        }
+        out.extend_from_slice(self.bytes.get(from..end).unwrap_or_default());
+    }
+
     /// Forgets the records and keeps the memory, up to `keep_bytes`.
     pub(crate) fn clear(&mut self, keep_bytes: usize) {
         self.bytes.clear();

@@ -24,12 +24,15 @@
 //! | TW-KAFKA-020 | transient | a write to a sink that is not open, or has failed | none |
 //! | TW-KAFKA-021 | operator | the OAuth token cannot be read | correct the file that `oauth_token_file` names |
 //! | TW-KAFKA-022 | data | a change lacks a value of its table's key | report it: the source must send the key |
-//! | TW-KAFKA-023 | operator | a pipeline that is to begin at another reader's position has one already | another name for the file, or remove the position topic |
+//! | TW-KAFKA-023 | operator | `message.key.columns` names a column that a table it matches does not have | correct it |
+//! | TW-KAFKA-024 | operator | two fields of a row would have the same name | another `add.fields.prefix`, another name in `add.fields`, or another `field.name.adjustment.mode` |
+//! | TW-KAFKA-025 | operator | a pipeline that is to begin at another reader's position has one already | another name for the file, or remove the position topic |
 //! | TW-KAFKA-030 | warning of `check` | a topic has one replica only, or may lose acknowledged records | raise its replication or `min.insync.replicas` |
 //! | TW-KAFKA-031 | warning of `check` | a setting of a topic or of the brokers cannot be read, so it is not checked | give the right to describe configurations |
 //! | TW-KAFKA-032 | warning of `check` | `batch.size` is more than a topic's `max.message.bytes` | lower `batch.size` |
 //! | TW-KAFKA-033 | warning of `check` | a topic is missing, and made when the first record comes | create it, if it is to be special |
 //! | TW-KAFKA-034 | warning of `check` | the connection is not encrypted | `"security.protocol" = "SASL_SSL"` |
+//! | TW-KAFKA-035 | warning of `check` | `message.key.columns` matches no table of the pipeline | correct or remove it |
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tailwater_core::{Error, ErrorKind};
@@ -265,7 +268,7 @@ pub(crate) fn position_topic(topic: &str, what: &str, remedy: String) -> Error {
 
 /// A position that another one would replace.
 pub(crate) fn position_exists(topic: &str, held: &tailwater_core::Position) -> Error {
-    Error::operator("TW-KAFKA-023", format!("topic {topic} holds a position already: {held}")).remedy(
+    Error::operator("TW-KAFKA-025", format!("topic {topic} holds a position already: {held}")).remedy(
         format!(
             "run the pipeline, which goes on from there; or give its file another name, or delete {topic}"
         ),
@@ -312,6 +315,18 @@ pub(crate) fn not_open() -> Error {
 pub(crate) fn token(why: &str) -> Error {
     Error::operator("TW-KAFKA-021", format!("librdkafka does not take the OAuth token: {why}"))
         .remedy("write a JSON web token that is still good into the file that `oauth_token_file` names")
+}
+
+pub(crate) fn key_column_unknown(table: &str, asked: &str) -> Error {
+    let message = format!("`message.key.columns` asks for {asked}, but {table} has no such column");
+    Error::operator("TW-KAFKA-023", message).remedy(
+        "correct `message.key.columns` below [sink.kafka.debezium]; its columns are regular expressions too",
+    )
+}
+
+pub(crate) fn field_twice(table: &str, field: &str) -> Error {
+    Error::operator("TW-KAFKA-024", format!("rows of {table} would have two fields named {field}"))
+        .remedy("another `add.fields.prefix` or another name in `add.fields`; `field.name.adjustment.mode` may make two names one")
 }
 
 pub(crate) fn key_missing(table: &str, column: &str) -> Error {

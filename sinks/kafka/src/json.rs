@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use tailwater_core::json::write_string;
 use tailwater_core::line::{Format, Lines, Members};
-use tailwater_core::{Change, Event, Result, Row, Table};
+use tailwater_core::{Change, Event, Result, Row, Table, Value};
 
 use crate::encode::{Encode, Place, Records, Span};
-use crate::routes::{Route, Routes};
-use crate::row::write_key;
+use crate::error;
+use crate::routes::{Naming, Route, Routes};
 
 pub(crate) struct Json {
     lines: Lines,
@@ -30,8 +30,8 @@ struct Prepared {
 }
 
 impl Json {
-    /// Messages, which belong to no table, go to the topic `messages`.
-    pub(crate) fn new(messages: String) -> Self {
+    pub(crate) fn new(naming: &Naming) -> Self {
+        let messages = message_topic(naming);
         Self { lines: Lines::new(Format::Json), tables: HashMap::new(), messages }
     }
 
@@ -44,11 +44,28 @@ impl Json {
         name.extend_from_slice(b",\"table\":");
         write_string(&mut name, table.name.as_bytes());
         name.push(b'}');
-        let route = routes.table(table)?;
+        let route = routes.table(table, &table.key)?;
         let key = Members::of_key(table);
         self.tables.insert(table.id, Prepared { table: Arc::clone(table), route, key, name });
         Ok(())
     }
+}
+
+/// Where messages go, which belong to no table.
+pub(crate) fn message_topic(naming: &Naming) -> String {
+    naming.topic("tailwater", "messages")
+}
+
+/// Writes the key of a row: `{"id":1}`.
+///
+/// # Errors
+/// `Data` where a value of the key did not come.
+fn write_key(key: &Members, table: &Table, row: Row<'_>, out: &mut Records) -> Result<Span> {
+    if let Some(missing) = key.indexes().find(|&index| row.get(index) == Value::Unsent) {
+        let column = table.columns.get(missing).map_or("", |column| &column.name);
+        return Err(error::key_missing(&table.full_name(), column));
+    }
+    Ok(out.write(|out| key.object(out, row)))
 }
 
 impl Encode for Json {

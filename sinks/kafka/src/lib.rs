@@ -10,7 +10,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | `encode`, `routes` | the seam between formats and the producer: records in an arena, and where they go |
-//! | `debezium`, `json`, `row` | the formats |
+//! | `feed` | a batch, event by event, into a format |
+//! | `debezium`, `json` | the formats |
 //! | `partition` | which partition a key belongs to |
 //! | `producer`, `native` | arenas in, records out; librdkafka's C interface made safe |
 //! | `client`, `properties`, `token` | what librdkafka is set to, and by whom |
@@ -27,6 +28,7 @@ mod client;
 pub mod debezium;
 mod encode;
 mod error;
+mod feed;
 mod handover;
 mod json;
 mod native;
@@ -35,7 +37,6 @@ mod position;
 mod producer;
 mod properties;
 mod routes;
-mod row;
 mod sink;
 mod token;
 mod topics;
@@ -64,7 +65,7 @@ pub struct Config {
     pub naming: Naming,
     /// How a record looks.
     pub format: Format,
-    /// The options of [`Format::Debezium`].
+    /// The options of [`Format::Debezium`] and [`Format::Row`].
     pub debezium: debezium::Config,
     /// What readers can rely on.
     pub delivery: Delivery,
@@ -88,7 +89,7 @@ pub enum Format {
     /// `"debezium"`: what Debezium's connector and the JSON converter of Kafka Connect would write.
     #[default]
     Debezium,
-    /// `"row"`: the row itself under its key, a tombstone where it goes.
+    /// `"row"`: what Debezium's transformation ExtractNewRecordState makes of that.
     Row,
     /// `"json"`: a document per change, as `[sink.stdout]` writes it.
     Json,

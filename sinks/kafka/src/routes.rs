@@ -102,12 +102,12 @@ impl Routes {
         Self { naming, all: Vec::new(), index: HashMap::new(), made_from: HashMap::new() }
     }
 
-    /// The route of the rows of `table`.
+    /// The route of the rows of `table`, whose records have the columns `key` for their key.
     ///
     /// # Errors
     /// `Operator` where the name is too long for Kafka, or is that of another table's topic although the pattern
     /// means them to have one each.
-    pub(crate) fn table(&mut self, table: &Table) -> Result<Route> {
+    pub(crate) fn table(&mut self, table: &Table, key: &[usize]) -> Result<Route> {
         let topic = self.naming.topic(&table.schema, &table.name);
         if topic.len() > TOPIC_NAME_MAX || matches!(topic.as_str(), "" | "." | "..") {
             return Err(error::topic_name(&table.full_name(), &topic));
@@ -118,7 +118,7 @@ impl Routes {
             return Err(error::topics_collide(&topic, owner, &parts));
         }
         let column = |&index: &usize| table.columns.get(index).map(|column| column.name.clone());
-        let key_columns = table.key.iter().filter_map(column).collect();
+        let key_columns = key.iter().filter_map(column).collect();
         Ok(self.add(Target { topic, about: table.full_name(), key_columns }))
     }
 
@@ -189,8 +189,8 @@ mod tests {
     fn tables_share_a_topic_only_where_the_pattern_means_it() {
         let check = |pattern: &str, one: [&str; 2], other: [&str; 2], expected: Result<(), &str>| {
             let mut routes = Routes::new(naming(pattern));
-            routes.table(&table(one[0], one[1])).unwrap();
-            let answer = routes.table(&table(other[0], other[1]));
+            routes.table(&table(one[0], one[1]), &[0]).unwrap();
+            let answer = routes.table(&table(other[0], other[1]), &[0]);
             assert_eq!(
                 answer.map(drop).map_err(|error| error.code()),
                 expected,
@@ -210,8 +210,8 @@ mod tests {
     #[test]
     fn a_route_is_made_once() {
         let mut routes = Routes::new(naming("{table}"));
-        let one = routes.table(&table("a", "t")).unwrap();
-        assert_eq!(routes.table(&table("a", "t")).unwrap(), one);
+        let one = routes.table(&table("a", "t"), &[0]).unwrap();
+        assert_eq!(routes.table(&table("a", "t"), &[0]).unwrap(), one);
         assert_ne!(routes.other("t", "messages"), one);
         assert_eq!(routes.all().len(), 2);
     }

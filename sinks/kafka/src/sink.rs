@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tailwater_core::error::Doing as _;
-use tailwater_core::{Batch, Change, Event, Guarantee, Position, Result, Sink, Transaction};
+use tailwater_core::{Batch, Guarantee, Position, Result, Sink};
 
 use crate::client::Noted;
 use crate::debezium::Debezium;
-use crate::encode::{Encode, Place};
+use crate::encode::{Encode, Records};
+use crate::feed::{Feed, Outlet};
 use crate::json::Json;
 use crate::producer::Producer;
 use crate::routes::{Route, Routes};
-use crate::row::Rows;
 use crate::topics::Topics;
 use crate::{Config, Delivery, Format, PartitionChange, error, position};
 
@@ -24,29 +24,19 @@ pub struct Kafka {
 
 /// What there is between `open` and `close`.
 struct Open {
-    config: Config,
-    topics: Topics,
-    producer: Producer,
-    routes: Routes,
-    encoder: Box<dyn Encode>,
-    position_route: Route,
-    /// How many partitions each topic had when it was first written.
-    partitions: HashMap<String, i32>,
-    /// The source transaction of the last event, until it is whole.
-    transaction: Option<Current>,
+    feed: Feed,
+    target: Target,
     failed: bool,
 }
 
-/// A [`Transaction`] that outlives its batch.
-struct Current {
-    id: String,
-    commit_time_us: i64,
-    xid: u64,
-    follows: u64,
-    starts: u64,
-    ends: u64,
-    origin: String,
-    origin_offset: u64,
+/// The other side of the format.
+struct Target {
+    config: Config,
+    topics: Topics,
+    producer: Producer,
+    position_route: Route,
+    /// How many partitions each topic had when it was first written.
+    partitions: HashMap<String, i32>,
 }
 
 impl Kafka {
@@ -55,16 +45,14 @@ impl Kafka {
     pub fn new(config: Config) -> Self {
         Self { config, open: None }
     }
-}
 
-impl Kafka {
     /// Writes a position alone: where the pipeline begins.
     ///
     /// # Errors
     /// As [`Sink::write`].
     pub(crate) fn begin_at(&mut self, position: &Position) -> Result<()> {
         let open = self.open.as_mut().ok_or_else(error::not_open)?;
-        open.producer.begin()?;
+        open.target.producer.begin()?;
         open.finish(position)
     }
 }
@@ -100,21 +88,13 @@ impl Sink for Kafka {
         let position_route = routes.other(&config.position_topic, "the position");
         producer.add_route(&config.position_topic, "the position", 1)?;
         let encoder: Box<dyn Encode> = match config.format {
-            Format::Debezium => Box::new(Debezium::new(config.debezium.clone())),
-            Format::Row => Box::new(Rows::default()),
-            Format::Json => Box::new(Json::new(config.naming.topic("tailwater", "messages"))),
+            Format::Debezium => Box::new(Debezium::events(config.debezium.clone())),
+            Format::Row => Box::new(Debezium::rows(config.debezium.clone())),
+            Format::Json => Box::new(Json::new(&config.naming)),
         };
-        self.open = Some(Open {
-            config: config.clone(),
-            topics,
-            producer,
-            routes,
-            encoder,
-            position_route,
-            partitions: stored.partitions,
-            transaction: None,
-            failed: false,
-        });
+        let (config, partitions) = (config.clone(), stored.partitions);
+        let target = Target { config, topics, producer, position_route, partitions };
+        self.open = Some(Open { feed: Feed::new(encoder, routes), target, failed: false });
         Ok(stored.position)
     }
 
@@ -127,7 +107,7 @@ impl Sink for Kafka {
 
     fn close(&mut self) -> Result<()> {
         if let Some(mut open) = self.open.take() {
-            open.producer.give_up();
+            open.target.producer.give_up();
         }
         Ok(())
     }
@@ -135,76 +115,52 @@ impl Sink for Kafka {
 
 impl Open {
     fn write(&mut self, batch: &Batch) -> Result<()> {
-        let now_us = now_us();
-        self.producer.begin()?;
-        let place = Place { source: &batch.to.source, batch_end: &batch.to, now_us };
-        for event in batch.events() {
-            let new = self.transaction.as_ref().is_some_and(|current| current.id != event.transaction.id);
-            if new {
-                self.leave(place, event.transaction.follows)?;
-            }
-            if counts(&event) {
-                let current = self.transaction.get_or_insert_with(|| Current::from(&event.transaction));
-                current.ends = event.transaction.ends;
-            }
-            self.encoder.event(&event, place, &mut self.routes, self.producer.records()?)?;
-            if self.producer.is_full() {
-                self.send()?;
-            }
-        }
-        if batch.to.at_boundary() {
-            self.leave(place, 0)?;
-            self.encoder.pause(place, &mut self.routes, self.producer.records()?);
-            self.finish(&batch.to)
-        } else {
-            self.send()
-        }
-    }
-
-    /// The source transaction of the events before is whole. Where none of them came with its end, it is at `ends`.
-    fn leave(&mut self, place: Place<'_>, ends: u64) -> Result<()> {
-        let Some(current) = self.transaction.take() else { return Ok(()) };
-        let transaction = Transaction {
-            id: &current.id,
-            commit_time_us: current.commit_time_us,
-            xid: current.xid,
-            follows: current.follows,
-            starts: current.starts,
-            ends: if current.ends == 0 { ends } else { current.ends },
-            origin: &current.origin,
-            origin_offset: current.origin_offset,
-        };
-        self.encoder.commit(&transaction, place, &mut self.routes, self.producer.records()?)
+        self.target.producer.begin()?;
+        self.feed.batch(batch, now_us(), &mut self.target)?;
+        if batch.to.at_boundary() { self.finish(&batch.to) } else { self.target.send(&self.feed.routes) }
     }
 
     /// Writes the position, so that it is durable if and only if (or, at least once, only if) everything before it is.
     fn finish(&mut self, to: &Position) -> Result<()> {
-        let (key, value) = position::record(&self.config.pipeline, to)?;
-        match self.config.delivery {
+        let Self { feed: Feed { routes, .. }, target, .. } = self;
+        let (key, value) = position::record(&target.config.pipeline, to)?;
+        match target.config.delivery {
             Delivery::ExactlyOnce => {
-                self.producer.add(self.position_route, &key, &value)?;
-                self.send()?;
-                self.producer.commit(&self.routes).doing(|| "commit the transaction")
+                target.producer.add(target.position_route, &key, &value)?;
+                target.send(routes)?;
+                target.producer.commit(routes).doing(|| "commit the transaction")
             }
             Delivery::AtLeastOnce => {
-                self.send()?;
-                self.producer.flush(&self.routes)?;
-                self.producer.add(self.position_route, &key, &value)?;
-                self.send()?;
-                self.producer.flush(&self.routes)
+                target.send(routes)?;
+                target.producer.flush(routes)?;
+                target.producer.add(target.position_route, &key, &value)?;
+                target.send(routes)?;
+                target.producer.flush(routes)
             }
         }
     }
+}
 
-    /// Hands over what is encoded so far, after making sure of topics that were not written before.
-    fn send(&mut self) -> Result<()> {
-        self.prepare_routes()?;
-        self.producer.send(&self.routes)
+impl Outlet for Target {
+    fn records(&mut self) -> Result<&mut Records> {
+        self.producer.records()
     }
 
-    fn prepare_routes(&mut self) -> Result<()> {
+    fn encoded(&mut self, routes: &Routes) -> Result<()> {
+        if self.producer.is_full() { self.send(routes) } else { Ok(()) }
+    }
+}
+
+impl Target {
+    /// Hands over what is encoded so far, after making sure of topics that were not written before.
+    fn send(&mut self, routes: &Routes) -> Result<()> {
+        self.prepare_routes(routes)?;
+        self.producer.send(routes)
+    }
+
+    fn prepare_routes(&mut self, routes: &Routes) -> Result<()> {
         let known = self.producer.known_routes();
-        let new = self.routes.all().get(known..).unwrap_or_default();
+        let new = routes.all().get(known..).unwrap_or_default();
         if new.is_empty() {
             return Ok(());
         }
@@ -228,27 +184,6 @@ impl Open {
             self.producer.add(self.position_route, &key, &value)?;
         }
         Ok(())
-    }
-}
-
-impl From<&Transaction<'_>> for Current {
-    fn from(transaction: &Transaction<'_>) -> Self {
-        let Transaction { id, commit_time_us, xid, follows, starts, ends, origin, origin_offset } =
-            *transaction;
-        let (id, origin) = (id.to_owned(), origin.to_owned());
-        Self { id, commit_time_us, xid, follows, starts, ends, origin, origin_offset }
-    }
-}
-
-/// Whether an event makes a transaction of the source that has an end.
-fn counts(event: &Event<'_>) -> bool {
-    match event.change {
-        Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } | Change::Truncate { .. } => {
-            true
-        }
-        Change::Message { transactional, .. } => transactional,
-        Change::Shape { .. } | Change::Drop { .. } => false,
-        Change::CopyStart { .. } | Change::Copied { .. } | Change::CopyEnd { .. } => false,
     }
 }
 

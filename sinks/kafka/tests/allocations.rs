@@ -126,9 +126,11 @@ fn owned(value: Value<'_>) -> Vec<u8> {
     }
 }
 
-fn steady(columns: &[(&str, &str)], config: Config) {
+type New = fn(Config, Log, Option<Position>) -> Recorder;
+
+fn steady(recorder: New, columns: &[(&str, &str)], config: Config) {
     let batch = batch(columns, 1000);
-    let mut recorder = Recorder::new(config, Log::default(), None);
+    let mut recorder = recorder(config, Log::default(), None);
     recorder.encode(&batch).unwrap();
     recorder.encode(&batch).unwrap();
     let (before, began) = (ALLOCATIONS.load(Ordering::Relaxed), Instant::now());
@@ -142,8 +144,14 @@ fn steady(columns: &[(&str, &str)], config: Config) {
 #[test]
 fn a_change_is_encoded_without_an_allocation() {
     let mut config = Config::new("app");
-    steady(COLUMNS, config.clone());
-    steady(&COLUMNS[..3], config.clone());
+    steady(Recorder::events, COLUMNS, config.clone());
+    steady(Recorder::events, &COLUMNS[..3], config.clone());
+    steady(Recorder::rows, COLUMNS, config.clone());
     config.schemas = true;
-    steady(COLUMNS, config);
+    steady(Recorder::events, COLUMNS, config.clone());
+    config.transactions = true;
+    config.set("delete.tombstone.handling.mode", "rewrite-with-tombstone").unwrap();
+    config.set("add.fields", "op,table,lsn,source.ts_ms,source.txId,sequence,id,total_order").unwrap();
+    config.set("add.headers", "op,db,origin").unwrap();
+    steady(Recorder::rows, COLUMNS, config);
 }

@@ -180,7 +180,8 @@ fn debeziums_options_are_taken_by_their_names() {
     assert_eq!((sink.format, &sink.debezium), (tailwater_kafka::Format::Debezium, &expected));
     assert_eq!(sink.naming.topic("public", "t"), "server1.public.t");
     // Every option that is listed is one, and every one is listed.
-    for name in tailwater_kafka::debezium::Config::OPTIONS {
+    use tailwater_kafka::debezium::Config;
+    for name in [Config::OPTIONS, Config::ROW_OPTIONS].concat() {
         let refused = expected.set(name, "\0");
         assert!(!refused.is_err_and(|why| why.contains("is not an option")), "{name}");
     }
@@ -207,7 +208,69 @@ fn a_wrong_option_of_debezium_is_named_with_its_place() {
         expect!["shop.toml:8:24: `tombstones.on.delete` is neither true nor false [TW-CFG-005]"],
     );
     check("a.b = 1\n\"a.b\" = 2", expect!["shop.toml:9:1: `a.b` is there twice [TW-CFG-005]"]);
-    let sink = "[sink.kafka]\nbrokers = \"one:9092\"\nformat = \"row\"\n[sink.kafka.debezium]\nschemas.enable = true\n";
-    expect![[r#"shop.toml:9:9: `schemas.enable` is for `format = "debezium"` [TW-CFG-005]"#]]
+    check(
+        "\"add.fields\" = \"op\"",
+        expect![[r#"shop.toml:8:1: `add.fields` is for `format = "row"` [TW-CFG-005]"#]],
+    );
+    let sink = "[sink.kafka]\nbrokers = \"one:9092\"\nformat = \"json\"\n[sink.kafka.debezium]\nschemas.enable = true\n";
+    expect![[r#"shop.toml:9:9: `schemas.enable` is for `format = "debezium"` or `"row"` [TW-CFG-005]"#]]
         .assert_eq(&read("shop.toml", &with_kafka(sink)).unwrap_err().to_string());
+}
+
+#[test]
+fn rows_have_options_of_their_own() {
+    let with = |lines: &str| {
+        let sink = "[sink.kafka]\nbrokers = \"one:9092\"\nformat = \"row\"\n[sink.kafka.debezium]\n";
+        read("shop.toml", &with_kafka(&format!("{sink}{lines}\n")))
+    };
+    let pipeline = with(
+        "delete.tombstone.handling.mode = \"rewrite\"\n\"add.fields\" = \"op,source.ts_ms:AT\"\n\
+         \"add.fields.prefix\" = \"\"\n\"add.headers\" = \"table\"\ndecimal.handling.mode = \"string\"",
+    );
+    let pipeline::Sink::Kafka(sink) = pipeline.unwrap().sink else { panic!("another sink") };
+    let mut expected = tailwater_kafka::debezium::Config::new("shop");
+    for (name, value) in [
+        ("delete.tombstone.handling.mode", "rewrite"),
+        ("add.fields", "op,source.ts_ms:AT"),
+        ("add.fields.prefix", ""),
+        ("add.headers", "table"),
+        ("decimal.handling.mode", "string"),
+    ] {
+        expected.set(name, value).unwrap();
+    }
+    assert_eq!((sink.format, &sink.debezium), (tailwater_kafka::Format::Row, &expected));
+    for (line, expected) in [
+        (
+            "delete.tombstone.handling.mode = \"none\"",
+            expect![
+                "shop.toml:9:34: `delete.tombstone.handling.mode` is none of drop, tombstone, rewrite, rewrite-with-tombstone, delete-to-tombstone [TW-CFG-005]"
+            ],
+        ),
+        (
+            "\"add.headers\" = \"op,file\"",
+            expect![[
+                r#"shop.toml:9:17: `add.headers` names "file", which is neither op, ts_ms, ts_us, ts_ns nor a field of source or transaction [TW-CFG-005]"#
+            ]],
+        ),
+        (
+            "route.by.field = \"x\"",
+            expect![
+                "shop.toml:9:18: `route.by.field` is not supported: which topics there are would depend on the rows; set `topic` in [sink.kafka] [TW-CFG-005]"
+            ],
+        ),
+        (
+            "drop.fields.header.name = \"x\"",
+            expect![
+                "shop.toml:9:27: `drop.fields.header.name` is not supported: no record has a header that names fields to be dropped; leave columns out of the publication [TW-CFG-005]"
+            ],
+        ),
+        (
+            "message.key.columns = \"public.t\"",
+            expect![[
+                r#"shop.toml:9:23: `message.key.columns` "public.t" lacks `:` before its columns [TW-CFG-005]"#
+            ]],
+        ),
+    ] {
+        expected.assert_eq(&with(line).unwrap_err().to_string());
+    }
 }

@@ -11,9 +11,11 @@ use super::golden::Golden;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Plain {
     topic: String,
+    /// That of its key, where it is compared.
+    partition: Option<i32>,
     key: Option<String>,
     value: Option<String>,
-    headers: Vec<(String, String)>,
+    headers: Vec<(String, Option<String>)>,
 }
 
 /// Everything in which what Tailwater wrote differs from what Debezium did.
@@ -26,20 +28,49 @@ pub(super) fn differences(
 ) -> Vec<String> {
     let golden: Vec<Plain> = golden.iter().map(|record| plain_golden(record, schemas)).collect();
     let ours: Vec<Plain> = ours.iter().map(|record| plain_ours(record, database)).collect();
+    let heartbeat = |records: &[Plain]| {
+        let first = records.iter().find(|record| is_heartbeat(record)).cloned();
+        first.map(|record| Seen::default().normal(record, run))
+    };
+    assert_eq!(heartbeat(&golden), heartbeat(&ours), "{run}");
     check_markers(&ours, run);
     let (golden, ours) = (normal(golden, run), normal(ours, run));
+    unlike_pairs(run, &golden, &ours, if schemas { "with schemas" } else { "" })
+}
+
+/// The same of what was read from a broker, where there is an order in each partition only.
+pub(super) fn differences_of_delivered(
+    run: &str,
+    golden: &[Golden],
+    ours: &[(i32, Recorded)],
+    database: &str,
+) -> Vec<String> {
+    // Keys of transactions hold numbers of the run, so that Debezium's partition tells nothing; and what has no key goes
+    // where its client likes.
+    let chosen = |plain: Plain, partition: Option<i32>| Plain {
+        partition: partition.filter(|_| plain.key.is_some() && !plain.topic.ends_with(".transaction")),
+        ..plain
+    };
+    let golden = golden.iter().map(|record| chosen(plain_golden(record, false), record.partition));
+    let ours = ours.iter().map(|(partition, record)| chosen(plain_ours(record, database), Some(*partition)));
+    let sorted = |records: Vec<Plain>| {
+        let mut records: Vec<Plain> = records.into_iter().filter(|record| !is_heartbeat(record)).collect();
+        records.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        let mut seen = Seen::default();
+        records.into_iter().map(|record| seen.normal(record, run)).collect::<Vec<Plain>>()
+    };
+    unlike_pairs(run, &sorted(golden.collect()), &sorted(ours.collect()), "as it was delivered")
+}
+
+fn unlike_pairs(run: &str, golden: &[Plain], ours: &[Plain], how: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    for (index, pair) in golden.iter().zip(&ours).enumerate().filter(|(_, (golden, ours))| golden != ours) {
-        wrong.push(format!(
-            "{run} record {index}{}: {}",
-            if schemas { " with schemas" } else { "" },
-            first(pair)
-        ));
+    for (index, pair) in golden.iter().zip(ours).enumerate().filter(|(_, (golden, ours))| golden != ours) {
+        wrong.push(format!("{run} record {index} {how}: {}", first(pair)));
     }
     if golden.len() != ours.len() {
         let topics =
             |records: &[Plain]| records.iter().map(|record| record.topic.clone()).collect::<Vec<_>>();
-        wrong.push(format!("{run}: {:?}\n  and not {:?}", topics(&ours), topics(&golden)));
+        wrong.push(format!("{run}: {:?}\n  and not {:?}", topics(ours), topics(golden)));
     }
     wrong
 }
@@ -49,6 +80,7 @@ fn first((golden, ours): (&Plain, &Plain)) -> String {
     let parts = |record: &Plain| {
         vec![
             record.topic.clone(),
+            format!("partition {:?}", record.partition),
             record.key.clone().unwrap_or_default(),
             record.value.clone().unwrap_or_default(),
             format!("{:?}", record.headers),
@@ -77,6 +109,7 @@ fn plain_golden(record: &Golden, schemas: bool) -> Plain {
     };
     Plain {
         topic: record.topic.clone(),
+        partition: None,
         key: wrap(&record.key, &record.key_schema),
         value: wrap(&record.value, &record.value_schema),
         headers: record.headers.clone(),
@@ -88,13 +121,17 @@ fn plain_ours(record: &Recorded, database: &str) -> Plain {
     let value = record.value.as_ref().map(text);
     Plain {
         topic: record.topic.clone(),
+        partition: None,
         key: record.key.as_ref().map(text),
         // The database's own name.
-        value: value.map(|value| value.replace(&format!("\"db\":\"{database}\""), "\"db\":\"golden\"")),
+        value: value.map(|value| value.replace(&format!("db\":\"{database}\""), "db\":\"golden\"")),
         headers: record
             .headers
             .iter()
-            .map(|(name, value)| (text(name), text(value.as_ref().unwrap())))
+            .map(|(name, value)| {
+                let value = value.as_ref().map(text);
+                (text(name), value.map(|value| if value == database { "golden".to_owned() } else { value }))
+            })
             .collect(),
     }
 }
@@ -102,32 +139,35 @@ fn plain_ours(record: &Recorded, database: &str) -> Plain {
 /// Replaces what no two runs have in common, and brings the snapshot into one order.
 fn normal(records: Vec<Plain>, run: &str) -> Vec<Plain> {
     let records: Vec<Plain> = records.into_iter().filter(|record| !is_heartbeat(record)).collect();
-    let (mut copied, streamed): (Vec<Plain>, Vec<Plain>) = records.into_iter().partition(is_copied);
+    // A row does not say that it is of the snapshot, unless it is asked to: then their order is that of each topic.
+    let in_copy = |record: &Plain| run.starts_with("rows") || is_copied(record);
+    let (mut copied, streamed): (Vec<Plain>, Vec<Plain>) = records.into_iter().partition(in_copy);
     copied.sort_by(|a, b| a.topic.cmp(&b.topic));
     let mut seen = Seen::default();
     copied.into_iter().chain(streamed).map(|record| seen.normal(record, run)).collect()
 }
 
-/// When heartbeats come is a matter of time.
+/// When heartbeats come is a matter of time: one is compared.
 fn is_heartbeat(record: &Plain) -> bool {
     record.key.as_deref().is_some_and(|key| key.contains("serverName"))
 }
 
 fn is_copied(record: &Plain) -> bool {
-    record.value.as_deref().is_some_and(|value| value.contains("\"op\":\"r\""))
+    let of_snapshot = ["\"op\":\"r\"", "\"__op\":\"r\"", "\"$OP\":\"r\""];
+    let asked = |(name, value): &(String, Option<String>)| name == "__op" && value.as_deref() == Some("r");
+    record.value.as_deref().is_some_and(|value| of_snapshot.iter().any(|op| value.contains(op)))
+        || record.headers.iter().any(asked)
 }
 
 /// One first, one last, and between them each table's own, in whichever order the tables come.
 /// (Debezium has no first where the first table is empty.)
 fn check_markers(records: &[Plain], run: &str) {
-    let marker = Regex::new("\"snapshot\":\"([a-z_]+)\",\"db\"").unwrap();
-    let markers: Vec<(String, String)> = records
-        .iter()
-        .filter(|record| is_copied(record))
-        .map(|record| {
-            (record.topic.clone(), marker.captures(record.value.as_ref().unwrap()).unwrap()[1].to_owned())
-        })
-        .collect();
+    let marker = Regex::new(r#"[_$]*snapshot":"([a-z_]+)"[,}]"#).unwrap();
+    let marked = |record: &&Plain| Some(marker.captures(record.value.as_ref()?)?[1].to_owned());
+    let copied = records.iter().filter(|record| is_copied(record));
+    let markers: Vec<(String, String)> =
+        copied.filter_map(|record| Some((record.topic.clone(), marked(&record)?))).collect();
+    assert!(run.starts_with("rows") || markers.len() == records.iter().filter(|r| is_copied(r)).count());
     let mut tables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (topic, marker) in &markers {
         tables.entry(topic).or_default().push(marker);
@@ -159,19 +199,28 @@ impl Seen {
         let copied = is_copied(&record);
         let value = record.value.map(|value| self.value(value, copied, run));
         let key = record.key.map(|key| self.ids(&key));
-        let run_id = |(name, value): (String, String)| {
-            let value = if name.ends_with(".runId") { value.len().to_string() } else { value };
-            (name, value)
-        };
-        Plain { key, value, headers: record.headers.into_iter().map(run_id).collect(), ..record }
+        let mut headers = record.headers;
+        for (name, value) in &mut headers {
+            if let (true, Some(value)) = (name.ends_with(".runId"), value.as_mut()) {
+                *value = value.len().to_string();
+            } else if name.starts_with("__") && !name.starts_with("__debezium") {
+                // As it would stand in a value: `"__lsn":123`.
+                let number = value.as_ref().is_some_and(|text| text.bytes().all(|b| b.is_ascii_digit()));
+                let text = value.take().map_or("null".to_owned(), |text| {
+                    if number { text } else { serde_json::Value::from(text).to_string() }
+                });
+                *value = Some(self.value(format!("\"{name}\":{text}"), copied, run));
+            }
+        }
+        Plain { key, value, headers, ..record }
     }
 
     fn value(&mut self, mut value: String, copied: bool, run: &str) -> String {
         for (pattern, replacement) in [
             // What is only known while it runs: the connector's clock, the server's.
-            (r#""ts_(ms|us|ns)":\d+"#, r#""ts_$1":0"#),
-            (r#""version":"[^"]+""#, r#""version":"0""#),
-            (r#""snapshot":"[a-z_]+","db""#, r#""snapshot":"","db""#),
+            (r#"ts_(ms|us|ns)":\d+"#, r#"ts_$1":0"#),
+            (r#"version":"[^"]+""#, r#"version":"0""#),
+            (r#"snapshot":"[a-z_]+""#, r#"snapshot":"""#),
             // Debezium calls a message by the address of an object.
             (
                 r"io\.debezium\.connector\.postgresql\.LogicalDecodingMessageMonitor\$LogicalDecodingMessageId@[0-9a-f]+",
@@ -184,26 +233,28 @@ impl Seen {
         }
         value = unlike(&value, copied, run);
         value = sorted_collections(&value);
-        let sequence = Regex::new(r#""sequence":"\[(null|\\"\d+\\"),\\"(\d+)\\"\]""#).unwrap();
+        let sequence = Regex::new(r#"sequence":"\[(null|\\"\d+\\"),\\"(\d+)\\"\]""#).unwrap();
         value = sequence
             .replace(&value, |found: &Captures<'_>| {
                 let lsn = self.lsn(&found[2], copied);
                 // The first transaction after the copy follows none for Debezium, and the copy for Tailwater.
                 let commit = if copied { found[1].to_owned() } else { rank(&mut self.commits, &found[1]) };
-                format!("\"sequence\":\"{commit} {lsn}\"")
+                format!("sequence\":\"{commit} {lsn}\"")
             })
             .into_owned();
-        let lsn = Regex::new(r#""lsn":(\d+)"#).unwrap();
+        let lsn = Regex::new(r#"([_$"]lsn)":(\d+)"#).unwrap();
         value = lsn
-            .replace(&value, |found: &Captures<'_>| format!("\"lsn\":{}", self.lsn(&found[1], copied)))
+            .replace_all(&value, |found: &Captures<'_>| {
+                format!("{}\":{}", &found[1], self.lsn(&found[2], copied))
+            })
             .into_owned();
-        let xid = Regex::new(r#""txId":(\d+|null)"#).unwrap();
+        let xid = Regex::new(r#"txId":(\d+|null)"#).unwrap();
         value = xid
             .replace(&value, |found: &Captures<'_>| match (&found[1], copied) {
                 // Tailwater's snapshot takes no number.
-                (_, true) => "\"txId\":0".to_owned(),
-                ("null", false) => "\"txId\":null".to_owned(),
-                (xid, false) => format!("\"txId\":X{}", rank(&mut self.xids, xid)),
+                (_, true) => "txId\":0".to_owned(),
+                ("null", false) => "txId\":null".to_owned(),
+                (xid, false) => format!("txId\":X{}", rank(&mut self.xids, xid)),
             })
             .into_owned();
         self.ids(&value)
@@ -216,9 +267,9 @@ impl Seen {
 
     /// The ids of transactions, `571:24023128`.
     fn ids(&mut self, text: &str) -> String {
-        let id = Regex::new(r#""id":"(\d+):(\d+)""#).unwrap();
+        let id = Regex::new(r#"id":"(\d+):(\d+)""#).unwrap();
         id.replace_all(text, |found: &Captures<'_>| {
-            format!("\"id\":\"X{}:L{}\"", rank(&mut self.xids, &found[1]), rank(&mut self.lsns, &found[2]))
+            format!("id\":\"X{}:L{}\"", rank(&mut self.xids, &found[1]), rank(&mut self.lsns, &found[2]))
         })
         .into_owned()
     }

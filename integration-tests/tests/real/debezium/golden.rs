@@ -19,7 +19,9 @@ pub(super) struct Golden {
     pub(super) topic: String,
     pub(super) key: Option<String>,
     pub(super) value: Option<String>,
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, Option<String>)>,
+    /// Of three; `None` where no key says.
+    pub(super) partition: Option<i32>,
     pub(super) key_schema: Option<String>,
     pub(super) value_schema: Option<String>,
 }
@@ -65,7 +67,12 @@ struct Line<'a> {
     #[serde(borrow)]
     value: &'a RawValue,
     #[serde(default)]
-    headers: Vec<(String, Value, String)>,
+    headers: Vec<(String, Value, Option<String>)>,
+    /// The value as text, where that is `null` and no tombstone.
+    #[serde(default)]
+    text: Option<String>,
+    #[serde(default)]
+    partition: Option<i32>,
 }
 
 /// The records of a run.
@@ -85,7 +92,8 @@ pub(super) fn read(run: &str) -> Vec<Golden> {
         let (key_schema, value_schema) = schemas.get(&topic).cloned().unwrap_or_default();
         records.push(Golden {
             key: some(line.key),
-            value: some(line.value),
+            value: some(line.value).or(line.text),
+            partition: line.partition,
             headers: line.headers.into_iter().map(|(name, _, plain)| (name, plain)).collect(),
             topic,
             key_schema,

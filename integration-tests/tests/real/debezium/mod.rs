@@ -1,8 +1,10 @@
-//! The records of `format = "debezium"` held against those of Debezium itself: the same SQL, on a real server, against
-//! the golden files that `scripts/capture-debezium` wrote. What may differ, and why, is the list in
-//! `debezium/ALLOWED.md`; each entry is one rule in [`compare`] or one column in [`compare::UNLIKE`].
+//! The records of `format = "debezium"` and `"row"` held against those of Debezium itself: the same SQL, on a real server,
+//! against the golden files that `scripts/capture-debezium` wrote; some of it with a real broker and Kafka's own consumer
+//! between ([`delivered`]). What may differ, and why, is the list in `debezium/ALLOWED.md`; each entry is one rule in
+//! [`compare`] or one column in [`compare::UNLIKE`].
 
 mod compare;
+mod delivered;
 mod golden;
 
 use std::sync::{Arc, Mutex};
@@ -17,6 +19,8 @@ use tailwater_postgres::PostgresSource;
 use golden::Script;
 
 const DONE: &str = "step-done";
+/// The property that asks for ExtractNewRecordState.
+const TRANSFORMS: &str = "transforms";
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Options of the connector that say what is read, not how it is written.
@@ -28,10 +32,17 @@ fn patterns(properties: &[(String, String)]) -> Vec<String> {
 fn config(properties: &[(String, String)]) -> Config {
     let mut config = Config::new("golden");
     config.extended_headers = false;
-    for (name, value) in properties.iter().filter(|(name, _)| name != "table.include.list") {
-        config.set(name, value).unwrap_or_else(|wrong| panic!("{name} = {value} {wrong}"));
+    let said_elsewhere = ["table.include.list", TRANSFORMS];
+    for (name, value) in properties.iter().filter(|(name, _)| !said_elsewhere.contains(&name.as_str())) {
+        let option = name.strip_prefix("transforms.unwrap.").unwrap_or(name);
+        config.set(option, value).unwrap_or_else(|wrong| panic!("{name} = {value} {wrong}"));
     }
     config
+}
+
+/// Whether rows are wanted in place of events.
+fn of_rows(properties: &[(String, String)]) -> bool {
+    properties.iter().any(|(name, _)| name == TRANSFORMS)
 }
 
 /// What Tailwater makes of a script.
@@ -49,12 +60,13 @@ async fn record(script: &Script, properties: &[(String, String)]) -> (String, Ve
         .run(&format!("CREATE PUBLICATION {publication} FOR ALL TABLES WITH (publish_via_partition_root)"))
         .await;
     let (log, config, source) = (Log::default(), config(properties), pipeline.source.clone());
+    let recorder = if of_rows(properties) { Recorder::rows } else { Recorder::events };
     let held = Arc::new(Mutex::new(None));
     let running = pipeline.start_with({
         let (log, held) = (Arc::clone(&log), Arc::clone(&held));
         move || {
             let position = held.lock().unwrap().take();
-            (PostgresSource::new(source.clone()), Recorder::new(config.clone(), Arc::clone(&log), position))
+            (PostgresSource::new(source.clone()), recorder(config.clone(), Arc::clone(&log), position))
         }
     });
     running.streams(None, PATIENCE).await;
@@ -104,7 +116,7 @@ macro_rules! scripts {
     )+};
 }
 
-scripts!(arrays keys nanoseconds numbers partitions shapes snapshot texts times toast transactions);
+scripts!(arrays keys nanoseconds numbers partitions rows shapes snapshot texts times toast transactions);
 
 /// What the server says of where each change stands, for a slot that was made when the pipeline began to stream.
 async fn told_by_the_server(
@@ -163,7 +175,9 @@ async fn changes_stand_where_the_server_says_that_they_do() {
     config.transactions = true;
     let running = pipeline.start_with({
         let log = Arc::clone(&log);
-        move || (PostgresSource::new(source.clone()), Recorder::new(config.clone(), Arc::clone(&log), None))
+        move || {
+            (PostgresSource::new(source.clone()), Recorder::events(config.clone(), Arc::clone(&log), None))
+        }
     });
     running.streams(None, PATIENCE).await;
     let slot = format!("{}_oracle", database.name);

@@ -17,6 +17,7 @@ use super::value::Form;
 pub(crate) struct Plan {
     /// Where its value is in a row.
     index: usize,
+    name: String,
     /// `"name":`
     key: Vec<u8>,
     form: Form,
@@ -71,7 +72,7 @@ impl Plan {
         let unavailable = unavailable(&sql, &meaning.form, config).unwrap_or_else(|| null.clone());
         let mut key = json(&name).into_bytes();
         key.push(b':');
-        Some(Self { index, key, form: meaning.form, null, unavailable, schema })
+        Some(Self { index, name, key, form: meaning.form, null, unavailable, schema })
     }
 
     /// Appends the member of an object.
@@ -89,6 +90,11 @@ impl Plan {
             Value::Null => out.extend_from_slice(&self.null),
             Value::Unsent => out.extend_from_slice(if old { &self.null } else { &self.unavailable }),
         }
+    }
+
+    /// Its name as a field.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Where its value is in a row.

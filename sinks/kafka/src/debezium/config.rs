@@ -2,9 +2,13 @@
 //! option of a connector is refused by name: whoever sets it expects that it does something.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
-use tailwater_core::Table;
+use tailwater_core::{Column, Result, Table};
+
+use super::rows::{self, Rows};
+use crate::error;
 
 /// `[sink.kafka.debezium]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,14 +51,18 @@ pub struct Config {
     pub extended_headers: bool,
     /// `money.fraction.digits`
     pub money_digits: u16,
+    /// The options of `format = "row"`.
+    pub rows: Rows,
 }
 
-/// An entry of `message.key.columns`: the columns that are the key of the tables whose full name matches.
+/// One column of an entry of `message.key.columns`, which is a part of the key of the tables whose full name matches.
 #[derive(Debug, Clone)]
 pub struct KeyColumns {
     tables: Regex,
-    /// The columns, in the order of the key.
-    pub columns: Vec<String>,
+    /// The full name of the column, with that of its table.
+    column: Regex,
+    /// As it is written: `TABLES:COLUMN`.
+    text: String,
 }
 
 /// Which kinds of change are not written.
@@ -79,6 +87,8 @@ macro_rules! modes {
         }
     };
 }
+
+pub(super) use modes;
 
 modes! {
     /// How `numeric` and `money` are written.
@@ -158,14 +168,17 @@ modes! {
 
 impl PartialEq for KeyColumns {
     fn eq(&self, other: &Self) -> bool {
-        self.tables.as_str() == other.tables.as_str() && self.columns == other.columns
+        self.text == other.text
     }
 }
 
 impl Eq for KeyColumns {}
 
 impl Config {
-    /// Every option by Debezium's name.
+    /// The options of `format = "row"` alone, by Debezium's name.
+    pub const ROW_OPTIONS: &[&str] = rows::OPTIONS;
+
+    /// Every other option.
     pub const OPTIONS: &[&str] = &[
         "topic.prefix",
         "schemas.enable",
@@ -212,6 +225,7 @@ impl Config {
             heartbeat_ms: 0,
             extended_headers: true,
             money_digits: 2,
+            rows: Rows::default(),
         }
     }
 
@@ -219,7 +233,7 @@ impl Config {
     ///
     /// # Errors
     /// What is wrong with it, to be put behind its name.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+    pub fn set(&mut self, name: &str, value: &str) -> std::result::Result<(), String> {
         match name {
             "topic.prefix" => value.clone_into(&mut self.prefix),
             "schemas.enable" => self.schemas = flag(value)?,
@@ -242,15 +256,21 @@ impl Config {
             "money.fraction.digits" => self.money_digits = number(value)?,
             // Nothing in Postgres' stream is a schema change event: neither connector writes any.
             "include.schema.changes" => _ = flag(value)?,
-            _ => return Err("is not an option of this format".to_owned()),
+            _ => self.rows.set(name, value)?,
         }
         Ok(())
     }
 
-    /// The topics of records that belong to no table, where those are asked for.
+    /// The topics of records that belong to no table: of messages, and where they are asked for of heartbeats and
+    /// transactions.
     pub(crate) fn other_topics(&self) -> impl Iterator<Item = String> {
         let heartbeats = (self.heartbeat_ms > 0).then(|| self.heartbeat_topic());
-        heartbeats.into_iter().chain(self.transactions.then(|| self.transactions_topic()))
+        let transactions = self.transactions.then(|| self.transactions_topic());
+        [self.message_topic()].into_iter().chain(heartbeats).chain(transactions)
+    }
+
+    pub(crate) fn message_topic(&self) -> String {
+        format!("{}.message", self.prefix)
     }
 
     pub(crate) fn heartbeat_topic(&self) -> String {
@@ -262,29 +282,36 @@ impl Config {
     }
 
     /// The columns of the key: those that `message.key.columns` names for the table, else the declared key.
-    pub(crate) fn key_of(&self, table: &Table) -> Vec<usize> {
-        match self.key_columns_of(&table.full_name()) {
-            Some(names) => {
-                let place = |name: &String| table.columns.iter().position(|column| column.name == *name);
-                names.iter().filter_map(place).collect()
+    ///
+    /// # Errors
+    /// `Operator` where it names one that the table does not have.
+    pub(crate) fn key_of(&self, table: &Table) -> Result<Vec<usize>> {
+        let name = table.full_name();
+        let (mut key, mut named) = (Vec::new(), false);
+        for entry in self.key_columns.iter().filter(|entry| entry.tables.is_match(&name)) {
+            named = true;
+            let fits = |column: &Column| entry.column.is_match(&format!("{name}.{}", column.name));
+            if !table.columns.iter().any(fits) {
+                return Err(error::key_column_unknown(&name, &entry.text));
             }
-            None => table.declared_key.clone(),
+            for (index, column) in table.columns.iter().enumerate() {
+                if fits(column) && !key.contains(&index) {
+                    key.push(index);
+                }
+            }
         }
+        Ok(if named { key } else { table.declared_key.clone() })
     }
 
-    /// Whether its records have a key.
-    pub(crate) fn has_key(&self, table: &Table) -> bool {
-        !self.key_of(table).is_empty()
-    }
-
-    /// The columns that `message.key.columns` names for a table.
-    fn key_columns_of(&self, full_name: &str) -> Option<&[String]> {
-        let entry = self.key_columns.iter().find(|entry| entry.tables.is_match(full_name));
-        entry.map(|entry| entry.columns.as_slice())
+    /// What `message.key.columns` says of tables that are none of these.
+    pub(crate) fn idle_key_columns<'c>(&'c self, tables: &[Arc<Table>]) -> impl Iterator<Item = &'c str> {
+        let names: Vec<String> = tables.iter().map(|table| table.full_name()).collect();
+        let idle = move |entry: &&KeyColumns| !names.iter().any(|name| entry.tables.is_match(name));
+        self.key_columns.iter().filter(idle).map(|entry| entry.text.as_str())
     }
 }
 
-fn mode<M: Copy>(all: &[(&str, M)], value: &str) -> Result<M, String> {
+pub(super) fn mode<M: Copy>(all: &[(&str, M)], value: &str) -> std::result::Result<M, String> {
     let found = all.iter().find(|(spelling, _)| *spelling == value);
     found.map(|(_, mode)| *mode).ok_or_else(|| {
         let all: Vec<&str> = all.iter().map(|(spelling, _)| *spelling).collect();
@@ -292,16 +319,16 @@ fn mode<M: Copy>(all: &[(&str, M)], value: &str) -> Result<M, String> {
     })
 }
 
-fn flag(value: &str) -> Result<bool, String> {
+pub(super) fn flag(value: &str) -> std::result::Result<bool, String> {
     value.parse().map_err(|_error| "is neither true nor false".to_owned())
 }
 
-fn number<N: std::str::FromStr>(value: &str) -> Result<N, String> {
+fn number<N: std::str::FromStr>(value: &str) -> std::result::Result<N, String> {
     value.parse().map_err(|_error| "is not a number, or too large".to_owned())
 }
 
 /// Text, or bytes in hexadecimal digits behind `hex:`.
-fn placeholder(value: &str) -> Result<Vec<u8>, String> {
+fn placeholder(value: &str) -> std::result::Result<Vec<u8>, String> {
     let Some(digits) = value.strip_prefix("hex:") else { return Ok(value.as_bytes().to_vec()) };
     let pairs = digits.as_bytes().chunks(2);
     let byte =
@@ -310,20 +337,33 @@ fn placeholder(value: &str) -> Result<Vec<u8>, String> {
     bytes.ok_or_else(|| "has no pairs of hexadecimal digits behind `hex:`".to_owned())
 }
 
-fn key_columns(value: &str) -> Result<Vec<KeyColumns>, String> {
-    let entries = value.split(';').map(str::trim).filter(|entry| !entry.is_empty());
-    let parsed = entries.map(|entry| {
+fn key_columns(value: &str) -> std::result::Result<Vec<KeyColumns>, String> {
+    let mut parsed = Vec::new();
+    for entry in value.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
         let (tables, columns) =
             entry.rsplit_once(':').ok_or_else(|| format!("{entry:?} lacks `:` before its columns"))?;
-        let pattern = format!("^(?:{})$", tables.trim());
-        let built = RegexBuilder::new(&pattern).case_insensitive(true).build();
-        let tables = built.map_err(|error| format!("{tables:?} is not a regular expression: {error}"))?;
-        Ok(KeyColumns { tables, columns: columns.split(',').map(|name| name.trim().to_owned()).collect() })
-    });
-    parsed.collect()
+        let tables = tables.trim();
+        for column in columns.split(',').map(str::trim) {
+            if tables.is_empty() || column.is_empty() {
+                return Err(format!("{entry:?} lacks a table or a column"));
+            }
+            parsed.push(KeyColumns {
+                tables: whole(tables)?,
+                column: whole(&format!("{tables}.{column}"))?,
+                text: format!("{tables}:{column}"),
+            });
+        }
+    }
+    Ok(parsed)
 }
 
-fn skipped(value: &str) -> Result<Skipped, String> {
+/// The regular expression for a whole name.
+fn whole(pattern: &str) -> std::result::Result<Regex, String> {
+    let built = RegexBuilder::new(&format!("^(?:{pattern})$")).case_insensitive(true).build();
+    built.map_err(|error| format!("{pattern:?} is not a regular expression: {error}"))
+}
+
+fn skipped(value: &str) -> std::result::Result<Skipped, String> {
     let mut skipped = Skipped { create: false, update: false, delete: false, truncate: false };
     for letter in value.split(',').map(str::trim).filter(|letter| !letter.is_empty() && *letter != "none") {
         match letter {

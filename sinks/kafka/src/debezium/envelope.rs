@@ -3,9 +3,11 @@
 
 use tailwater_core::{Event, Transaction};
 
+use super::Outgoing;
 use super::column::Plan;
 use super::config::Config;
-use super::table::Prepared;
+use super::facts::Facts;
+use super::number::Scratch;
 use super::text;
 
 /// A JSON string.
@@ -16,20 +18,32 @@ pub(crate) fn text_of(value: &str) -> String {
 }
 
 /// The schema of a row or key; `name` is JSON.
-pub(crate) fn structure(columns: &[Plan], optional: bool, name: &str, field: &str) -> String {
-    let fields: Vec<&str> = columns.iter().map(|column| column.schema.as_str()).collect();
+pub(crate) fn structure(columns: &[Plan], more: &[&str], optional: bool, name: &str, field: &str) -> String {
+    let columns = columns.iter().map(|column| column.schema.as_str());
+    let fields: Vec<&str> = columns.chain(more.iter().copied()).collect();
     let field = if field.is_empty() { String::new() } else { format!(",\"field\":{}", text_of(field)) };
     let fields = fields.join(",");
     format!("{{\"type\":\"struct\",\"fields\":[{fields}],\"optional\":{optional},\"name\":{name}{field}}}")
 }
 
+macro_rules! snapshots {
+    () => {
+        concat!(
+            r#""name":"io.debezium.data.Enum","version":1,"parameters":{"allowed":"true,first,"#,
+            r#"first_in_data_collection,last_in_data_collection,last,false,incremental"}"#,
+        )
+    };
+}
+
+/// The semantic type of `source.snapshot`.
+pub(crate) const SNAPSHOTS: &str = snapshots!();
+
 const SOURCE: &str = concat!(
     r#"{"type":"struct","fields":[{"type":"string","optional":false,"field":"version"},"#,
     r#"{"type":"string","optional":false,"field":"connector"},{"type":"string","optional":false,"field":"name"},"#,
     r#"{"type":"int64","optional":false,"field":"ts_ms"},{"type":"string","optional":true,"#,
-    r#""name":"io.debezium.data.Enum","version":1,"parameters":{"allowed":"true,first,first_in_data_collection,"#,
-    r#"last_in_data_collection,last,false,incremental"},"default":"false","field":"snapshot"},"#,
-    r#"{"type":"string","optional":false,"field":"db"},{"type":"string","optional":true,"field":"sequence"},"#,
+    snapshots!(),
+    r#","default":"false","field":"snapshot"},{"type":"string","optional":false,"field":"db"},{"type":"string","optional":true,"field":"sequence"},"#,
     r#"{"type":"int64","optional":true,"field":"ts_us"},{"type":"int64","optional":true,"field":"ts_ns"},"#,
     r#"{"type":"string","optional":false,"field":"schema"},{"type":"string","optional":false,"field":"table"},"#,
     r#"{"type":"int64","optional":true,"field":"txId"},{"type":"int64","optional":true,"field":"lsn"},"#,
@@ -85,7 +99,10 @@ pub(crate) struct Moment {
     id: String,
     commit_time_us: i64,
     follows: u64,
+    xid: u64,
     source: String,
+    origin: String,
+    origin_offset: u64,
     now_us: i64,
     /// `N,"snapshot":"`
     time_ms: Vec<u8>,
@@ -94,9 +111,9 @@ pub(crate) struct Moment {
     /// `\"]","ts_us":N,"ts_ns":N,"schema":`
     times: Vec<u8>,
     /// `N,"lsn":`
-    xid: Vec<u8>,
+    xid_text: Vec<u8>,
     /// `,"xmin":null,"origin":null,"origin_lsn":null},"transaction":`
-    origin: Vec<u8>,
+    origin_text: Vec<u8>,
     /// `","ts_ms":N,"ts_us":N,"ts_ns":N}`
     clock: Vec<u8>,
     /// When the newest transaction was committed: messages that belong to none have its time.
@@ -129,13 +146,14 @@ impl Moment {
     fn renew(&mut self, transaction: &Transaction<'_>, source: &str) {
         transaction.id.clone_into(&mut self.id);
         source.clone_into(&mut self.source);
+        transaction.origin.clone_into(&mut self.origin);
         (self.commit_time_us, self.follows) = (transaction.commit_time_us, transaction.follows);
+        (self.xid, self.origin_offset) = (transaction.xid, transaction.origin_offset);
         if transaction.commit_time_us != 0 {
             self.last_commit_us = transaction.commit_time_us;
         }
         let time_us = self.last_commit_us;
-        // As `postgres` has it: `postgres 7… timeline 1 database app`.
-        let database = source.split_once(" database ").map_or("", |(_, database)| database);
+        let database = database_of(source);
         refill(&mut self.time_ms, |out| {
             number(out, time_us.div_euclid(1000));
             out.extend_from_slice(b",\"snapshot\":\"");
@@ -159,11 +177,11 @@ impl Moment {
             number(out, time_us.saturating_mul(1000));
             out.extend_from_slice(b",\"schema\":");
         });
-        refill(&mut self.xid, |out| {
+        refill(&mut self.xid_text, |out| {
             number_or_null(out, transaction.xid);
             out.extend_from_slice(b",\"lsn\":");
         });
-        refill(&mut self.origin, |out| {
+        refill(&mut self.origin_text, |out| {
             out.extend_from_slice(b",\"xmin\":null,\"origin\":");
             if transaction.origin.is_empty() {
                 out.extend_from_slice(b"null");
@@ -195,27 +213,9 @@ impl Moment {
         out.extend_from_slice(lsn);
         out.extend_from_slice(&self.times);
         out.extend_from_slice(tail);
-        out.extend_from_slice(&self.xid);
+        out.extend_from_slice(&self.xid_text);
         out.extend_from_slice(lsn);
-        out.extend_from_slice(&self.origin);
-        marker
-    }
-
-    /// Appends what follows the rows: source, transaction, operation, clock. Returns where the snapshot marker stands.
-    pub(crate) fn close(
-        &self,
-        out: &mut Vec<u8>,
-        table: &Prepared,
-        snapshot: &str,
-        event: &Event<'_>,
-        end: End<'_>,
-    ) -> usize {
-        let marker = self.source(out, &table.source_head, snapshot, &table.source_tail, event.log_offset);
-        out.extend_from_slice(end.transaction);
-        out.extend_from_slice(b",\"op\":\"");
-        out.push(end.operation);
-        out.extend_from_slice(&self.clock);
-        out.extend_from_slice(table.value_end);
+        out.extend_from_slice(&self.origin_text);
         marker
     }
 
@@ -223,15 +223,72 @@ impl Moment {
     pub(crate) fn now_ms(&self) -> i64 {
         self.now_us.div_euclid(1000)
     }
+
+    /// The same in µs.
+    pub(crate) fn now_us(&self) -> i64 {
+        self.now_us
+    }
+
+    /// When the transaction was committed, µs since 1970.
+    pub(crate) fn source_us(&self) -> i64 {
+        self.last_commit_us
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        database_of(&self.source)
+    }
+
+    pub(crate) fn follows(&self) -> u64 {
+        self.follows
+    }
+
+    pub(crate) fn xid(&self) -> u64 {
+        self.xid
+    }
+
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    pub(crate) fn origin_offset(&self) -> u64 {
+        self.origin_offset
+    }
 }
 
-/// What ends an envelope.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct End<'a> {
-    /// The letter of `op`.
-    pub(crate) operation: u8,
-    /// The block of `transaction`, or `null`.
-    pub(crate) transaction: &'a [u8],
+/// As `postgres` has it: `postgres 7… timeline 1 database app`.
+fn database_of(source: &str) -> &str {
+    source.split_once(" database ").map_or("", |(_, database)| database)
+}
+
+/// Appends an event of a table. The marker of a copied row is a byte that goes by its place into `gaps`.
+pub(crate) fn write(
+    out: &mut Vec<u8>,
+    facts: &Facts<'_>,
+    outgoing: &Outgoing<'_>,
+    scratch: &mut Scratch,
+    gaps: &mut Vec<usize>,
+) {
+    let (moment, table) = (facts.moment, facts.table);
+    out.extend_from_slice(&table.value_head);
+    match outgoing.before {
+        Some(row) => table.row(out, row, true, scratch),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b",\"after\":");
+    match outgoing.after {
+        Some(row) => table.row(out, row, false, scratch),
+        None => out.extend_from_slice(b"null"),
+    }
+    let marker = if facts.copied { "?" } else { "false" };
+    let place = moment.source(out, &table.source_head, marker, &table.source_tail, facts.log_offset);
+    if facts.copied {
+        gaps.push(place);
+    }
+    out.extend_from_slice(facts.transaction.block);
+    out.extend_from_slice(b",\"op\":\"");
+    out.push(facts.operation);
+    out.extend_from_slice(&moment.clock);
+    out.extend_from_slice(table.value_end);
 }
 
 fn refill(text: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {

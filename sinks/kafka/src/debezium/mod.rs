@@ -1,4 +1,5 @@
-//! `format = "debezium"`: the records that Debezium's Postgres connector and Connect's JSON converter would write.
+//! `format = "debezium"` and `format = "row"`: the records that Debezium's Postgres connector and Connect's JSON
+//! converter would write, without and with the transformation ExtractNewRecordState between them.
 //! Pure. What is known per shape of a table is prepared once (`table`, `column`), what is known per transaction or
 //! batch is kept as text (`envelope`), so that a row costs its own values and nothing else.
 //!
@@ -8,7 +9,8 @@
 //! | `sql`, `column`, `default`, `names` | from a declared column to its form, schema and stand-ins |
 //! | `value`, `number`, `time`, `text` | from the text of a value to JSON |
 //! | `table`, `envelope`, `headers` | what surrounds a row |
-//! | `snapshot`, `transactions` | markers of the first copy; metadata of transactions |
+//! | `rows`, `facts` | the row alone, and what may be added to it |
+//! | `snapshot`, `transactions`, `messages` | markers of the first copy; metadata of transactions; messages and heartbeats |
 //! | `record` | a sink that keeps the records, for whoever compares them |
 //!
 //! How it is held against the real connector: `integration-tests/debezium`.
@@ -17,10 +19,13 @@ mod column;
 pub mod config;
 mod default;
 mod envelope;
+mod facts;
 mod headers;
+mod messages;
 mod names;
 mod number;
 pub mod record;
+pub mod rows;
 mod snapshot;
 mod sql;
 mod table;
@@ -36,34 +41,26 @@ use tailwater_core::{Change, Event, Result, Row, Table, Transaction};
 
 pub use config::{Config, Skipped};
 
-use self::envelope::{End, Moment, number, text_of};
+use self::envelope::Moment;
+use self::facts::Facts;
 use self::headers::Headers;
+use self::messages::Messages;
 use self::number::Scratch;
+use self::rows::Rows;
 use self::snapshot::Copies;
 use self::table::Prepared;
-use self::transactions::Counts;
+use self::transactions::{Counts, InTransaction};
 use crate::encode::{Encode, Place, Records, Span};
 use crate::routes::{Route, Routes};
 
 const NEW_KEY: &[u8] = b"__debezium.newkey";
 const OLD_KEY: &[u8] = b"__debezium.oldkey";
-const MESSAGE_KEY_SCHEMA: &str = concat!(
-    r#"{"type":"struct","fields":[{"type":"string","optional":true,"field":"prefix"}],"optional":false,"#,
-    r#""name":"io.debezium.connector.postgresql.MessageKey","version":1}"#,
-);
-const HEARTBEAT_KEY_SCHEMA: &str = concat!(
-    r#"{"type":"struct","fields":[{"type":"string","optional":false,"field":"serverName"}],"optional":false,"#,
-    r#""name":"io.debezium.connector.common.ServerNameKey","version":1}"#,
-);
-const HEARTBEAT_SCHEMA: &str = concat!(
-    r#"{"type":"struct","fields":[{"type":"int64","optional":false,"field":"ts_ms"}],"optional":false,"#,
-    r#""name":"io.debezium.connector.common.Heartbeat","version":1}"#,
-);
-
 /// The format.
 #[derive(Debug)]
 pub(crate) struct Debezium {
     config: Config,
+    /// Where rows are wanted in place of their envelopes.
+    rows: Option<Rows>,
     tables: Vec<Prepared>,
     /// Into `tables`, by [`Table::id`].
     index: HashMap<u64, usize>,
@@ -73,19 +70,16 @@ pub(crate) struct Debezium {
     scratch: Scratch,
     copies: Copies,
     counts: Counts,
+    transaction_route: Option<Route>,
     /// Keys of the update under way: old and new.
     keys: (Vec<u8>, Vec<u8>),
     headers: Headers,
-    /// `{"schema":{…},"payload":` of messages, where schemas are asked for.
-    message_heads: (Vec<u8>, Vec<u8>),
-    message_route: Option<Route>,
-    /// As in [`Prepared`].
-    source_head: Vec<u8>,
-    last_heartbeat_us: i64,
+    messages: Messages,
 }
 
 /// One record of a table.
-struct Outgoing<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Outgoing<'a> {
     operation: u8,
     before: Option<Row<'a>>,
     after: Option<Row<'a>>,
@@ -95,16 +89,22 @@ struct Outgoing<'a> {
 }
 
 impl Debezium {
-    pub(crate) fn new(config: Config) -> Self {
-        let head = |schema: &str| {
-            let text = format!("{{\"schema\":{schema},\"payload\":");
-            if config.schemas { text.into_bytes() } else { Vec::new() }
-        };
+    /// Events with their envelope.
+    pub(crate) fn events(config: Config) -> Self {
+        Self::new(config, None)
+    }
+
+    /// The rows out of them.
+    pub(crate) fn rows(config: Config) -> Self {
+        let rows = config.rows.clone();
+        Self::new(config, Some(rows))
+    }
+
+    fn new(config: Config, rows: Option<Rows>) -> Self {
         Self {
-            message_heads: (head(MESSAGE_KEY_SCHEMA), head(&envelope::message_schema())),
-            message_route: None,
-            source_head: envelope::source_head(&config),
+            messages: Messages::new(&config),
             config,
+            rows,
             tables: Vec::new(),
             index: HashMap::new(),
             last: usize::MAX,
@@ -112,9 +112,9 @@ impl Debezium {
             scratch: Scratch::default(),
             copies: Copies::default(),
             counts: Counts::default(),
+            transaction_route: None,
             keys: (Vec::new(), Vec::new()),
             headers: Headers::default(),
-            last_heartbeat_us: 0,
         }
     }
 
@@ -127,11 +127,20 @@ impl Debezium {
         self.look_up(table, routes)
     }
 
+    /// Whether the records of a table have a key.
+    ///
+    /// # Errors
+    /// `Operator` where it cannot be written as it is asked for.
+    pub(crate) fn check(&mut self, table: &Arc<Table>, routes: &mut Routes) -> Result<bool> {
+        self.enter_table(table, routes)?;
+        Ok(self.tables.get(self.last).is_some_and(Prepared::has_key))
+    }
+
     fn look_up(&mut self, table: &Arc<Table>, routes: &mut Routes) -> Result<()> {
         let known = self.index.get(&table.id).copied();
         let current = known.and_then(|index| self.tables.get(index));
         if !current.is_some_and(|known| Arc::ptr_eq(&known.table, table)) {
-            let prepared = Prepared::new(table, &self.config, routes, &mut self.scratch)?;
+            let prepared = Prepared::new(table, &self.config, self.rows.as_ref(), routes, &mut self.scratch)?;
             match known.and_then(|index| self.tables.get_mut(index)) {
                 Some(slot) => *slot = prepared,
                 None => {
@@ -144,8 +153,10 @@ impl Debezium {
         Ok(())
     }
 
-    fn transaction_route(&self, routes: &mut Routes) -> Route {
-        routes.other(&self.config.transactions_topic(), "transactions")
+    fn transaction_route(&mut self, routes: &mut Routes) -> Route {
+        let config = &self.config;
+        let route = || routes.other(&config.transactions_topic(), "transactions");
+        *self.transaction_route.get_or_insert_with(route)
     }
 
     /// The key of a row as a span, or `None` where the table has none.
@@ -160,32 +171,35 @@ impl Debezium {
     /// Writes a record of the last table.
     fn record(&mut self, event: &Event<'_>, outgoing: &Outgoing<'_>, out: &mut Records) {
         let Some(table) = self.tables.get(self.last) else { return };
-        let (scratch, moment) = (&mut self.scratch, &self.moment);
         let transaction = if self.config.transactions {
             self.counts.count(&table.full_name, event.transaction.xid, event.log_offset)
         } else {
-            b"null"
+            InTransaction::UNTOLD
         };
-        let value = out.write(|out| {
-            rows(out, table, outgoing, scratch);
-            let end = End { operation: outgoing.operation, transaction };
-            moment.close(out, table, "false", event, end);
-        });
-        out.add(table.route, outgoing.key, Some(value));
-        self.headers(outgoing.link, out);
+        let moment = &self.moment;
+        let (operation, log_offset) = (outgoing.operation, event.log_offset);
+        let facts = Facts { table, moment, transaction, operation, log_offset, copied: false };
+        let frame = (self.rows.as_ref(), &self.headers);
+        write(&facts, outgoing, frame, &mut self.scratch, out, &mut Vec::new());
     }
 
-    fn tombstone(&self, key: Option<Span>, link: Option<(Span, Span)>, out: &mut Records) {
+    /// The tombstone behind a delete that was written just now.
+    fn tombstone(&self, event: &Event<'_>, delete: &Outgoing<'_>, out: &mut Records) {
         let Some(table) = self.tables.get(self.last) else { return };
-        out.add(table.route, key, None);
-        self.headers(link, out);
-    }
-
-    fn headers(&self, link: Option<(Span, Span)>, out: &mut Records) {
-        if let Some((name, key)) = link {
+        if !self.config.tombstones || self.rows.as_ref().is_some_and(|rows| !rows.keeps_tombstones()) {
+            return;
+        }
+        out.add(table.route, delete.key, None);
+        if let Some((name, key)) = delete.link {
             out.header(name, Some(key));
         }
         self.headers.write(out);
+        if let Some(rows) = &self.rows {
+            let (transaction, moment) = (self.counts.last(), &self.moment);
+            let (operation, log_offset) = (delete.operation, event.log_offset);
+            let facts = Facts { table, moment, transaction, operation, log_offset, copied: false };
+            rows.tombstone_headers(&facts, out);
+        }
     }
 
     fn insert(&mut self, event: &Event<'_>, new: Row<'_>, out: &mut Records) {
@@ -230,9 +244,7 @@ impl Debezium {
             let outgoing =
                 Outgoing { operation: b'd', before: Some(old), after: None, key: Some(old_key), link };
             self.record(event, &outgoing, out);
-            if self.config.tombstones {
-                self.tombstone(Some(old_key), link, out);
-            }
+            self.tombstone(event, &outgoing, out);
         }
         if !self.config.skipped.create {
             let link = Some((name(out, OLD_KEY), old_value));
@@ -249,9 +261,7 @@ impl Debezium {
         let key = self.key(old, true, out);
         let outgoing = Outgoing { operation: b'd', before: Some(old), after: None, key, link: None };
         self.record(event, &outgoing, out);
-        if self.config.tombstones {
-            self.tombstone(key, None, out);
-        }
+        self.tombstone(event, &outgoing, out);
     }
 
     fn truncate(&mut self, event: &Event<'_>, out: &mut Records) {
@@ -263,73 +273,18 @@ impl Debezium {
 
     fn copied(&mut self, event: &Event<'_>, new: Row<'_>, out: &mut Records) {
         let Some(table) = self.tables.get(self.last) else { return };
-        let held = self.copies.next(table.table.id, &self.headers, out);
-        held.route = Some(table.route);
-        if table.has_key() {
+        let held = self.copies.next(table.table.id, out);
+        let key = table.has_key().then(|| {
             let bare = &mut self.keys.0;
             bare.clear();
             table.bare_key(bare, new, false, &mut self.scratch);
-            table.key(&mut held.key, bare);
-        }
-        let outgoing = Outgoing { operation: b'r', before: None, after: Some(new), key: None, link: None };
-        rows(&mut held.value, table, &outgoing, &mut self.scratch);
-        let end = End { operation: b'r', transaction: b"null" };
-        held.marker = self.moment.close(&mut held.value, table, "", event, end);
-    }
-
-    fn message(&mut self, event: &Event<'_>, prefix: &[u8], content: &[u8], route: Route, out: &mut Records) {
-        let schemas = self.config.schemas;
-        let (key_head, value_head) = &self.message_heads;
-        let key = out.write(|out| {
-            out.extend_from_slice(key_head);
-            out.extend_from_slice(b"{\"prefix\":");
-            text::string(out, prefix);
-            out.extend_from_slice(if schemas { b"}}" } else { b"}" });
+            held.records.write(|out| table.key(out, bare))
         });
-        let transaction = if self.config.transactions && event.transaction.xid != 0 {
-            self.counts.count_message(event.transaction.xid, event.log_offset)
-        } else {
-            b"null"
-        };
-        let (moment, head) = (&self.moment, &self.source_head);
-        let value = out.write(|out| {
-            out.extend_from_slice(value_head);
-            out.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
-            number(out, moment.now_ms());
-            moment.source(out, head, "false", b"\"\",\"table\":\"\",\"txId\":", event.log_offset);
-            out.extend_from_slice(transaction);
-            out.extend_from_slice(b",\"message\":{\"prefix\":");
-            text::string(out, prefix);
-            out.extend_from_slice(b",\"content\":");
-            text::base64(out, text::Alphabet::Plain, content.iter().copied());
-            out.extend_from_slice(if schemas { b"}}}" } else { b"}}" });
-        });
-        out.add(route, Some(key), Some(value));
-        self.headers(None, out);
-    }
-
-    /// Writes a heartbeat, where one is due.
-    fn heartbeat(&mut self, now_us: i64, routes: &mut Routes, out: &mut Records) {
-        let interval_us = i64::try_from(self.config.heartbeat_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
-        if interval_us == 0 || now_us - self.last_heartbeat_us < interval_us {
-            return;
-        }
-        self.last_heartbeat_us = now_us;
-        let name = &self.config.prefix;
-        let route = routes.other(&self.config.heartbeat_topic(), "heartbeats");
-        let wrapped = |schema: &str, payload: String| {
-            if self.config.schemas {
-                format!("{{\"schema\":{schema},\"payload\":{payload}}}")
-            } else {
-                payload
-            }
-        };
-        let key = wrapped(HEARTBEAT_KEY_SCHEMA, format!("{{\"serverName\":{}}}", text_of(name)));
-        let value = wrapped(HEARTBEAT_SCHEMA, format!("{{\"ts_ms\":{}}}", now_us.div_euclid(1000)));
-        let key = out.write(|out| out.extend_from_slice(key.as_bytes()));
-        let value = out.write(|out| out.extend_from_slice(value.as_bytes()));
-        out.add(route, Some(key), Some(value));
-        self.headers(None, out);
+        let outgoing = Outgoing { operation: b'r', before: None, after: Some(new), key, link: None };
+        let (moment, transaction, log_offset) = (&self.moment, InTransaction::UNTOLD, event.log_offset);
+        let facts = Facts { table, moment, transaction, operation: b'r', log_offset, copied: true };
+        let frame = (self.rows.as_ref(), &self.headers);
+        write(&facts, &outgoing, frame, &mut self.scratch, &mut held.records, &mut held.gaps);
     }
 
     /// Opens the transaction's metadata with the first record of it.
@@ -347,17 +302,35 @@ fn offset_of(position: &str) -> u64 {
     position.split_once('/').map_or(0, |(high, low)| half(high) << 32 | half(low))
 }
 
-/// The rows of an envelope, from its start.
-fn rows(out: &mut Vec<u8>, table: &Prepared, outgoing: &Outgoing<'_>, scratch: &mut Scratch) {
-    out.extend_from_slice(&table.value_head);
-    match outgoing.before {
-        Some(row) => table.row(out, row, true, scratch),
-        None => out.extend_from_slice(b"null"),
+/// What became of an event.
+pub(crate) enum Written {
+    /// No record.
+    Nothing,
+    /// A record of this value.
+    Record(Option<Span>),
+}
+
+/// Adds the record of an event, whole or as a row.
+fn write(
+    facts: &Facts<'_>,
+    outgoing: &Outgoing<'_>,
+    (rows, headers): (Option<&Rows>, &Headers),
+    scratch: &mut Scratch,
+    out: &mut Records,
+    gaps: &mut Vec<usize>,
+) {
+    let written = match rows {
+        Some(rows) => rows.value(facts, outgoing, scratch, out, gaps),
+        None => Written::Record(Some(out.write(|out| envelope::write(out, facts, outgoing, scratch, gaps)))),
+    };
+    let Written::Record(value) = written else { return };
+    out.add(facts.table.route, outgoing.key, value);
+    if let Some((name, key)) = outgoing.link {
+        out.header(name, Some(key));
     }
-    out.extend_from_slice(b",\"after\":");
-    match outgoing.after {
-        Some(row) => table.row(out, row, false, scratch),
-        None => out.extend_from_slice(b"null"),
+    headers.write(out);
+    if let Some(rows) = rows {
+        rows.headers(facts, out, gaps);
     }
 }
 
@@ -382,7 +355,7 @@ impl Encode for Debezium {
                 return Ok(());
             }
             Change::CopyEnd { table } => {
-                self.copies.end(table.id, place.batch_end, &self.headers, out);
+                self.copies.end(table.id, place.batch_end, out);
                 return Ok(());
             }
             Change::Message { .. } => None,
@@ -399,18 +372,20 @@ impl Encode for Debezium {
             Change::Truncate { .. } => self.truncate(event, out),
             Change::Copied { new, .. } => self.copied(event, new, out),
             Change::Message { prefix, content, transactional: _ } => {
-                let prefix_of_topic = &self.config.prefix;
-                let route = *self
-                    .message_route
-                    .get_or_insert_with(|| routes.other(&format!("{prefix_of_topic}.message"), "messages"));
-                self.message(event, prefix, content, route, out);
+                let transaction = if self.config.transactions && event.transaction.xid != 0 {
+                    self.counts.count_message(event.transaction.xid, event.log_offset)
+                } else {
+                    InTransaction::UNTOLD
+                };
+                let facts = (&self.moment, transaction, event.log_offset);
+                self.messages.message(facts, (prefix, content), &self.config, routes, out);
             }
             Change::Shape { .. }
             | Change::Drop { .. }
             | Change::CopyStart { .. }
             | Change::CopyEnd { .. } => {}
         }
-        self.heartbeat(place.now_us, routes, out);
+        self.messages.heartbeat(place.now_us, &self.config, routes, out);
         Ok(())
     }
 
@@ -433,6 +408,6 @@ impl Encode for Debezium {
 
     fn pause(&mut self, place: Place<'_>, routes: &mut Routes, out: &mut Records) {
         self.headers.name_run(&self.config, place.now_us);
-        self.heartbeat(place.now_us, routes, out);
+        self.messages.heartbeat(place.now_us, &self.config, routes, out);
     }
 }

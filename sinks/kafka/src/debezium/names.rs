@@ -1,5 +1,7 @@
 //! Names of schemas and fields, made fit for Avro where that is asked for.
 
+use std::collections::HashSet;
+
 use super::config::Adjustment;
 
 /// The name of a schema; dots part it and may stay.
@@ -10,6 +12,12 @@ pub(crate) fn schema(name: &str, mode: Adjustment) -> String {
 /// The name of a field.
 pub(crate) fn field(name: &str, mode: Adjustment) -> String {
     adjust(name, mode, false)
+}
+
+/// The first name that is there twice.
+pub(crate) fn twice<'n>(mut names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let mut seen = HashSet::new();
+    names.find(|name| !seen.insert(*name))
 }
 
 /// Works in UTF-16 as Java does: what lies beyond the basic plane is replaced twice.

@@ -3,10 +3,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use tailwater_core::{Batch, Change, Guarantee, Position, Result, Sink, Transaction};
+use tailwater_core::{Batch, Guarantee, Position, Result, Sink};
 
 use super::{Config, Debezium};
-use crate::encode::{Encode as _, Place, Records, Span};
+use crate::encode::{Records, Span};
+use crate::feed::{Feed, Outlet};
 use crate::routes::{Naming, Routes};
 use crate::sink::now_us;
 
@@ -29,37 +30,44 @@ pub type Log = Arc<Mutex<Vec<Recorded>>>;
 /// The sink.
 #[derive(Debug)]
 pub struct Recorder {
-    encoder: Debezium,
-    routes: Routes,
-    out: Records,
+    feed: Feed,
+    out: Arena,
     log: Log,
-    transaction: Option<Last>,
     position: Option<Position>,
 }
 
-/// A transaction that outlives its batch.
-#[derive(Debug)]
-struct Last {
-    id: String,
-    commit_time_us: i64,
-    xid: u64,
-    starts: u64,
-    ends: u64,
+#[derive(Debug, Default)]
+struct Arena(Records);
+
+impl Outlet for Arena {
+    fn records(&mut self) -> Result<&mut Records> {
+        Ok(&mut self.0)
+    }
+
+    fn encoded(&mut self, _: &Routes) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Recorder {
-    /// With topics as Debezium names them. Goes on from `position`.
+    /// Whole events, in topics as Debezium names them. Goes on from `position`.
     #[must_use]
-    pub fn new(config: Config, log: Log, position: Option<Position>) -> Self {
-        let naming = Naming { pattern: "{prefix}.{schema}.{table}".into(), prefix: config.prefix.clone() };
-        Self {
-            encoder: Debezium::new(config),
-            routes: Routes::new(naming),
-            out: Records::default(),
-            log,
-            transaction: None,
-            position,
-        }
+    pub fn events(config: Config, log: Log, position: Option<Position>) -> Self {
+        let prefix = config.prefix.clone();
+        Self::new(&prefix, Debezium::events(config), log, position)
+    }
+
+    /// The same of rows.
+    #[must_use]
+    pub fn rows(config: Config, log: Log, position: Option<Position>) -> Self {
+        let prefix = config.prefix.clone();
+        Self::new(&prefix, Debezium::rows(config), log, position)
+    }
+
+    fn new(prefix: &str, encoder: Debezium, log: Log, position: Option<Position>) -> Self {
+        let naming = Naming { pattern: "{prefix}.{schema}.{table}".into(), prefix: prefix.to_owned() };
+        let feed = Feed::new(Box::new(encoder), Routes::new(naming));
+        Self { feed, out: Arena::default(), log, position }
     }
 
     /// Encodes a batch and forgets it; the number of bytes. For measuring.
@@ -67,36 +75,19 @@ impl Recorder {
     /// # Errors
     /// Those of the encoder.
     pub fn encode(&mut self, batch: &Batch) -> Result<usize> {
-        let place = Place { source: &batch.to.source, batch_end: &batch.to, now_us: now_us() };
-        for event in batch.events() {
-            self.encoder.event(&event, place, &mut self.routes, &mut self.out)?;
-        }
-        let bytes = self.out.size_bytes();
-        self.out.clear(64 << 20);
+        self.feed.batch(batch, now_us(), &mut self.out)?;
+        let bytes = self.out.0.size_bytes();
+        self.out.0.clear(64 << 20);
         Ok(bytes)
-    }
-
-    fn leave(&mut self, place: Place<'_>) -> Result<()> {
-        let Some(last) = self.transaction.take() else { return Ok(()) };
-        let transaction = Transaction {
-            id: &last.id,
-            commit_time_us: last.commit_time_us,
-            xid: last.xid,
-            follows: 0,
-            starts: last.starts,
-            ends: last.ends,
-            origin: "",
-            origin_offset: 0,
-        };
-        self.encoder.commit(&transaction, place, &mut self.routes, &mut self.out)
     }
 
     /// Moves what is encoded into the log.
     fn hand_on(&mut self) {
-        let bytes = |span: Span| self.out.bytes(span).to_vec();
-        let records = self.out.records().iter().enumerate().map(|(index, record)| {
-            let target = self.routes.all().get(record.route.index());
-            let headers = self.out.headers(index).iter();
+        let out = &mut self.out.0;
+        let bytes = |span: Span| out.bytes(span).to_vec();
+        let records = out.records().iter().enumerate().map(|(index, record)| {
+            let target = self.feed.routes.all().get(record.route.index());
+            let headers = out.headers(index).iter();
             Recorded {
                 topic: target.map(|target| target.topic.clone()).unwrap_or_default(),
                 key: record.key.map(bytes),
@@ -107,7 +98,7 @@ impl Recorder {
         if let Ok(mut log) = self.log.lock() {
             log.extend(records);
         }
-        self.out.clear(1 << 20);
+        out.clear(1 << 20);
     }
 }
 
@@ -121,31 +112,7 @@ impl Sink for Recorder {
     }
 
     fn write(&mut self, batch: &Batch) -> Result<()> {
-        let place = Place { source: &batch.to.source, batch_end: &batch.to, now_us: now_us() };
-        for event in batch.events() {
-            let transaction = &event.transaction;
-            if self.transaction.as_ref().is_some_and(|last| last.id != transaction.id) {
-                self.leave(place)?;
-            }
-            let copies = matches!(
-                event.change,
-                Change::Copied { .. } | Change::CopyStart { .. } | Change::CopyEnd { .. }
-            );
-            if !copies && transaction.xid != 0 {
-                self.transaction = Some(Last {
-                    id: transaction.id.to_owned(),
-                    commit_time_us: transaction.commit_time_us,
-                    xid: transaction.xid,
-                    starts: transaction.starts,
-                    ends: transaction.ends,
-                });
-            }
-            self.encoder.event(&event, place, &mut self.routes, &mut self.out)?;
-        }
-        if batch.to.at_boundary() {
-            self.leave(place)?;
-            self.encoder.pause(place, &mut self.routes, &mut self.out);
-        }
+        self.feed.batch(batch, now_us(), &mut self.out)?;
         self.position = Some(batch.to.clone());
         self.hand_on();
         Ok(())

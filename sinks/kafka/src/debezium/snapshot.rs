@@ -6,9 +6,10 @@ use std::collections::HashMap;
 
 use tailwater_core::Position;
 
-use super::headers::Headers;
 use crate::encode::Records;
-use crate::routes::Route;
+
+/// Memory that each table under way keeps for its row.
+const KEEP_BYTES: usize = 1 << 20;
 
 /// What is held back.
 #[derive(Debug, Default)]
@@ -24,12 +25,10 @@ pub(crate) struct Copies {
 /// A row that is encoded except for its marker.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    pub(crate) route: Option<Route>,
-    /// Empty where it has none.
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
-    /// Where in `value` the marker belongs.
-    pub(crate) marker: usize,
+    /// Its one record.
+    pub(crate) records: Records,
+    /// The places in there, in their order, that the marker belongs to.
+    pub(crate) gaps: Vec<usize>,
     /// It came first of its table.
     first_of_table: bool,
     full: bool,
@@ -42,29 +41,29 @@ impl Copies {
     }
 
     /// Where to put the next row of a table; the row before goes out.
-    pub(crate) fn next(&mut self, table: u64, headers: &Headers, out: &mut Records) -> &mut Held {
+    pub(crate) fn next(&mut self, table: u64, out: &mut Records) -> &mut Held {
         let held = self.tables.entry(table).or_default();
         let first_of_table = !held.full;
         if held.full {
             let marker = if held.first_of_table { "first_in_data_collection" } else { "true" };
-            held.send(first_or(&mut self.begun, marker), headers, out);
+            held.send(first_or(&mut self.begun, marker), out);
         }
-        held.key.clear();
-        held.value.clear();
+        held.records.clear(KEEP_BYTES);
+        held.gaps.clear();
         (held.first_of_table, held.full) = (first_of_table, true);
         held
     }
 
     /// The table's copy is whole; with the last one, the whole copy.
-    pub(crate) fn end(&mut self, table: u64, batch_end: &Position, headers: &Headers, out: &mut Records) {
+    pub(crate) fn end(&mut self, table: u64, batch_end: &Position, out: &mut Records) {
         if let Some(held) = self.tables.remove(&table).filter(|held| held.full)
             && let Some(before) = self.ended.replace(held)
         {
-            before.send(first_or(&mut self.begun, "last_in_data_collection"), headers, out);
+            before.send(first_or(&mut self.begun, "last_in_data_collection"), out);
         }
         if batch_end.copies.values().all(|copy| copy.done) {
             if let Some(last) = self.ended.take() {
-                last.send("last", headers, out);
+                last.send("last", out);
             }
             self.begun = false;
         }
@@ -77,16 +76,7 @@ fn first_or(begun: &mut bool, marker: &'static str) -> &'static str {
 }
 
 impl Held {
-    fn send(&self, marker: &str, headers: &Headers, out: &mut Records) {
-        let Some(route) = self.route else { return };
-        let key = (!self.key.is_empty()).then(|| out.write(|out| out.extend_from_slice(&self.key)));
-        let (head, tail) = self.value.split_at_checked(self.marker).unwrap_or((&self.value, &[]));
-        let value = out.write(|out| {
-            out.extend_from_slice(head);
-            out.extend_from_slice(marker.as_bytes());
-            out.extend_from_slice(tail);
-        });
-        out.add(route, key, Some(value));
-        headers.write(out);
+    fn send(&self, marker: &str, out: &mut Records) {
+        out.add_filled(&self.records, &self.gaps, marker.as_bytes());
     }
 }

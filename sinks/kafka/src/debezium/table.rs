@@ -9,6 +9,8 @@ use super::config::Config;
 use super::envelope::{self, text_of};
 use super::names;
 use super::number::Scratch;
+use super::rows::Rows;
+use crate::error;
 use crate::routes::{Route, Routes};
 
 /// A table, ready to be written.
@@ -21,8 +23,14 @@ pub(crate) struct Prepared {
     key: Vec<Plan>,
     /// `{"schema":{…},"payload":`, where schemas are asked for.
     key_head: Vec<u8>,
-    /// Likewise, and then `{"before":`.
+    /// Likewise, and of envelopes then `{"before":`.
     pub(crate) value_head: Vec<u8>,
+    /// Of rows: the value that says null.
+    pub(crate) null_value: Vec<u8>,
+    /// Of rows: `,"name":` of each field behind the columns.
+    pub(crate) more: Vec<Vec<u8>>,
+    /// What the server is called.
+    pub(crate) server: String,
     /// `,"source":{…,"name":"…","ts_ms":`
     pub(crate) source_head: Vec<u8>,
     /// `"public","table":"t","txId":`
@@ -33,40 +41,81 @@ pub(crate) struct Prepared {
     pub(crate) full_name: String,
 }
 
+/// What keys and values begin with, which is little unless schemas are asked for.
+struct Heads {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    null: Vec<u8>,
+}
+
+impl Heads {
+    /// Of rows, with names and schemas of the fields behind the columns, or else of events.
+    fn new(
+        config: &Config,
+        topic: &str,
+        (columns, key): (&[Plan], &[Plan]),
+        rows: Option<&Vec<(String, String)>>,
+    ) -> Self {
+        let named = |name: &str| text_of(&names::schema(&format!("{topic}.{name}"), config.schema_names));
+        let head = |schema: &str, start: &str| {
+            let head =
+                if config.schemas { format!("{{\"schema\":{schema},\"payload\":") } else { String::new() };
+            (head + start).into_bytes()
+        };
+        let row = |optional, more: &[&str], field| {
+            envelope::structure(columns, more, optional, &named("Value"), field)
+        };
+        let key = head(&envelope::structure(key, &[], false, &named("Key"), ""), "");
+        let Some(more) = rows else {
+            let schema =
+                envelope::schema(&row(true, &[], "before"), &row(true, &[], "after"), &named("Envelope"));
+            return Self { key, value: head(&schema, "{\"before\":"), null: Vec::new() };
+        };
+        let more: Vec<&str> = more.iter().map(|(_, node)| node.as_str()).collect();
+        let null = head(&row(true, &[], ""), if config.schemas { "null}" } else { "null" });
+        Self { key, value: head(&row(false, &more, ""), ""), null }
+    }
+}
+
 impl Prepared {
     pub(crate) fn new(
         table: &Arc<Table>,
         config: &Config,
+        rows: Option<&Rows>,
         routes: &mut Routes,
         scratch: &mut Scratch,
     ) -> Result<Self> {
-        let route = routes.table(table)?;
+        let key = config.key_of(table)?;
+        let route = routes.table(table, &key)?;
         let topic = routes.all().get(route.index()).map_or("", |target| target.topic.as_str());
         let mut plan = |index: usize| Plan::new(index, table.columns.get(index)?, config, scratch);
         let columns: Vec<Plan> = (0..table.columns.len()).filter_map(&mut plan).collect();
-        let key: Vec<Plan> = config.key_of(table).into_iter().filter_map(&mut plan).collect();
+        let key: Vec<Plan> = key.into_iter().filter_map(&mut plan).collect();
 
-        let (mut key_head, mut value_head) = (Vec::new(), Vec::new());
-        if config.schemas {
-            let schema =
-                |name: &str| text_of(&names::schema(&format!("{topic}.{name}"), config.schema_names));
-            let key = envelope::structure(&key, false, &schema("Key"), "");
-            key_head = format!("{{\"schema\":{key},\"payload\":").into_bytes();
-            let row = |field| envelope::structure(&columns, true, &schema("Value"), field);
-            let value = envelope::schema(&row("before"), &row("after"), &schema("Envelope"));
-            value_head = format!("{{\"schema\":{value},\"payload\":").into_bytes();
+        let more = rows.map(Rows::more).unwrap_or_default();
+        if let Some(twice) =
+            names::twice(columns.iter().map(Plan::name).chain(more.iter().map(|(name, _)| name.as_str())))
+        {
+            return Err(error::field_twice(&table.full_name(), twice));
         }
-        value_head.extend_from_slice(b"{\"before\":");
-        let (schema, name) = (text_of(&table.schema), text_of(&table.name));
+        let heads = Heads::new(config, topic, (&columns, &key), rows.is_some().then_some(&more));
+        let separator = |index: usize| if index == 0 && columns.is_empty() { "" } else { "," };
+        let more = more.iter().enumerate();
+        let more =
+            more.map(|(index, (name, _))| format!("{}{}:", separator(index), text_of(name)).into_bytes());
+        let (source_schema, name) = (text_of(&table.schema), text_of(&table.name));
         Ok(Self {
             table: Arc::clone(table),
             route,
+            more: more.collect(),
             columns,
             key,
-            key_head,
-            value_head,
+            key_head: heads.key,
+            value_head: heads.value,
+            null_value: heads.null,
+            server: config.prefix.clone(),
             source_head: envelope::source_head(config),
-            source_tail: format!("{schema},\"table\":{name},\"txId\":").into_bytes(),
+            source_tail: format!("{source_schema},\"table\":{name},\"txId\":").into_bytes(),
             value_end: if config.schemas { b"}}" } else { b"}" },
             full_name: table.full_name(),
         })

@@ -3,7 +3,8 @@
 use tailwater_core::Transaction;
 
 use super::config::Config;
-use super::envelope::{number, text_of};
+use super::envelope::number;
+use super::text;
 use crate::encode::Records;
 use crate::routes::Route;
 
@@ -25,10 +26,26 @@ const VALUE_SCHEMA: &str = concat!(
 pub(crate) struct Counts {
     open: bool,
     total: u64,
-    /// Per table, in the order of their first event.
+    /// Per table, in the order of their first event; memory of transactions before lies behind `used`.
     tables: Vec<(String, u64)>,
-    /// The block of the event that was counted last.
+    used: usize,
+    /// The block of the event that was counted last, and its number among those of its table.
     block: Vec<u8>,
+    of_collection: u64,
+}
+
+/// The place of an event in its transaction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InTransaction<'a> {
+    /// The block of `transaction`, or `null`.
+    pub(crate) block: &'a [u8],
+    /// Its number among all events, and among those of its table.
+    pub(crate) order: Option<(u64, u64)>,
+}
+
+impl InTransaction<'_> {
+    /// Not told: not asked for, or the event belongs to none.
+    pub(crate) const UNTOLD: InTransaction<'static> = InTransaction { block: b"null", order: None };
 }
 
 impl Counts {
@@ -45,7 +62,7 @@ impl Counts {
         }
         self.open = true;
         self.total = 0;
-        self.tables.clear();
+        self.used = 0;
         let id = Id { xid: transaction.xid, log_offset: transaction.starts };
         let begin =
             Boundary { status: "BEGIN", id, time_us: transaction.commit_time_us, schemas: config.schemas };
@@ -55,8 +72,8 @@ impl Counts {
     }
 
     /// Counts an event of a table, and makes its block.
-    pub(crate) fn count(&mut self, table: &str, xid: u64, log_offset: u64) -> &[u8] {
-        let known = self.tables.iter_mut().find(|(name, _)| name == table);
+    pub(crate) fn count(&mut self, table: &str, xid: u64, log_offset: u64) -> InTransaction<'_> {
+        let known = self.tables.iter_mut().take(self.used).find(|(name, _)| name == table);
         let of_collection = known.map(|(_, count)| {
             *count += 1;
             *count
@@ -65,14 +82,27 @@ impl Counts {
     }
 
     /// Counts a message: each is a collection of its own.
-    pub(crate) fn count_message(&mut self, xid: u64, log_offset: u64) -> &[u8] {
+    pub(crate) fn count_message(&mut self, xid: u64, log_offset: u64) -> InTransaction<'_> {
         self.block(None, "message", xid, log_offset)
     }
 
-    fn block(&mut self, of_collection: Option<u64>, collection: &str, xid: u64, log_offset: u64) -> &[u8] {
+    fn block(
+        &mut self,
+        of_collection: Option<u64>,
+        collection: &str,
+        xid: u64,
+        log_offset: u64,
+    ) -> InTransaction<'_> {
         self.total += 1;
         if of_collection.is_none() {
-            self.tables.push((collection.to_owned(), 1));
+            match self.tables.get_mut(self.used) {
+                Some((name, count)) => {
+                    collection.clone_into(name);
+                    *count = 1;
+                }
+                None => self.tables.push((collection.to_owned(), 1)),
+            }
+            self.used += 1;
         }
         let of_collection = of_collection.unwrap_or(1);
         self.block.clear();
@@ -84,7 +114,16 @@ impl Counts {
         block.extend_from_slice(b",\"data_collection_order\":");
         number(block, of_collection);
         block.push(b'}');
-        &self.block
+        self.of_collection = of_collection;
+        self.last()
+    }
+
+    /// The place of the event that was counted last.
+    pub(crate) fn last(&self) -> InTransaction<'_> {
+        match self.total {
+            0 => InTransaction::UNTOLD,
+            total => InTransaction { block: &self.block, order: Some((total, self.of_collection)) },
+        }
     }
 
     /// Ends the transaction under way.
@@ -99,19 +138,19 @@ impl Counts {
             return;
         }
         let id = Id { xid: transaction.xid, log_offset: transaction.ends };
-        let (total, tables) = (self.total, &self.tables);
+        let (total, tables) = (self.total, self.tables.iter().take(self.used));
         let end =
             Boundary { status: "END", id, time_us: transaction.commit_time_us, schemas: config.schemas };
         end.write(out, route, |value| {
             value.extend_from_slice(b"\"event_count\":");
             number(value, total);
             value.extend_from_slice(b",\"data_collections\":[");
-            for (index, (name, count)) in tables.iter().enumerate() {
+            for (index, (name, count)) in tables.enumerate() {
                 if index > 0 {
                     value.push(b',');
                 }
                 value.extend_from_slice(b"{\"data_collection\":");
-                value.extend_from_slice(text_of(name).as_bytes());
+                text::string(value, name.as_bytes());
                 value.extend_from_slice(b",\"event_count\":");
                 number(value, *count);
                 value.push(b'}');
