@@ -59,9 +59,6 @@ async fn main() {
     modes.extend(std::env::var_os("DEBEZIUM_SERVER").map(|_| Mode::Server));
     let seed = std::process::id().into();
     println!("seed {seed}");
-    if let Some(only) = std::env::var("MODE").ok() {
-        modes.retain(|mode| format!("{mode:?}") == only);
-    }
     let mut random = Random::new(seed);
     for number in 0..rounds.parse().unwrap() {
         for mode in modes.clone() {
@@ -106,6 +103,12 @@ impl Round<'_> {
                     == "1"
             })
             .await;
+        if let (Some(folder), false) = (keep, self.mode == Mode::Distributed) {
+            let noted = async || fs::read(self.path("offsets")).is_ok_and(|file| file.len() > 200);
+            debezium.until("Debezium notes its snapshot", noted).await;
+            let name = format!("{:?}-{}-snapshot.dat", self.mode, self.number);
+            fs::copy(self.path("offsets"), folder.join(name)).unwrap();
+        }
         truth::slot(&client, &format!("truth_{}", self.database.name)).await;
         let stop = CancellationToken::new();
         let mut writers = JoinSet::new();
@@ -409,7 +412,7 @@ impl Connect {
         waiting.await;
     }
 
-    /// The orderly way: it writes what it has, and notes its offsets.
+    /// The orderly way: it writes what it has, and notes its offsets. Debezium Server may not note the last ones.
     fn stop(mut self) {
         signal(&self.child, "TERM");
         self.child.wait().unwrap();

@@ -71,8 +71,8 @@
 //! | TW-PG-125 | operator | the server is a standby older than Postgres 16 | target_session_attrs=primary |
 //! | TW-PG-126 | warning | the database has no encoding (SQL_ASCII) | restore it into one with UTF8 |
 //! | TW-PG-127 | operator | a partition does not identify rows as its root does | the ALTER TABLEs it prints |
-//! | TW-PG-130 | operator | what another reader of the slot passed on last is not where it says | the newest offsets, the same server, slot, publication and tables |
-//! | TW-PG-131 | operator | rows share a place in the log, and it is not known how many of them were passed on | let the other reader pass on one more change |
+//! | TW-PG-130 | operator | what another reader of the slot noted last is not where it says | the newest offsets, the same server, slot, publication and tables |
+//! | TW-PG-131 | operator | rows share a place in the log, and neither offsets nor target tell how many of them were passed on | let the other reader pass on one more change |
 
 use std::io;
 

@@ -173,6 +173,26 @@ mod tests {
         check("null", code::OFFSETS);
     }
 
+    /// Files that the real one left, on Connect and in Debezium Server; `scripts/hand-over 3 FOLDER` gets such again.
+    #[test]
+    fn reads_what_debezium_leaves() {
+        let check = |file: &[u8], prefix: &str, expected: Stopped| {
+            let held = super::super::java::map_of_bytes(file).unwrap();
+            let offset = find(&held, prefix, None).unwrap();
+            assert_eq!(stopped(&offset, false).unwrap(), expected, "{prefix}");
+            assert!(commit_ms(&offset) > 1_700_000_000_000, "{prefix}");
+        };
+        let inside = |whole, xid, lsn, kind| {
+            let last = Place { xid, lsn: Lsn(lsn), kind };
+            let (whole, inside) = (Some(Lsn(whole)), Some(Inside { last, changes: None }));
+            Stopped { whole, inside, confirms_ahead: false }
+        };
+        let insert = include_bytes!("../../../integration-tests/debezium/offsets/insert.dat");
+        check(insert, "test_6133_2", inside(41_711_992, 3000, 41_706_200, Kind::Insert));
+        let message = include_bytes!("../../../integration-tests/debezium/offsets/message.dat");
+        check(message, "test_2483_2", inside(68_866_960, 12_658, 68_905_168, Kind::Message));
+    }
+
     #[test]
     fn finds_the_entry_of_the_connector() {
         let entry =
