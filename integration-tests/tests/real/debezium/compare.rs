@@ -186,6 +186,9 @@ fn check_markers(records: &[Plain], run: &str) {
     }
 }
 
+/// The metadata of a transaction that ends.
+const ENDS: &str = "\"status\":\"END\"";
+
 /// Numbers in the order in which they are first seen.
 #[derive(Default)]
 struct Seen {
@@ -198,7 +201,8 @@ impl Seen {
     fn normal(&mut self, record: Plain, run: &str) -> Plain {
         let copied = is_copied(&record);
         let value = record.value.map(|value| self.value(value, copied, run));
-        let key = record.key.map(|key| self.ids(&key));
+        let ends = value.as_ref().is_some_and(|value| value.contains(ENDS));
+        let key = record.key.map(|key| self.ids(&key, ends));
         let mut headers = record.headers;
         for (name, value) in &mut headers {
             if let (true, Some(value)) = (name.ends_with(".runId"), value.as_mut()) {
@@ -257,7 +261,8 @@ impl Seen {
                 (xid, false) => format!("txId\":X{}", rank(&mut self.xids, xid)),
             })
             .into_owned();
-        self.ids(&value)
+        let ends = value.contains(ENDS);
+        self.ids(&value, ends)
     }
 
     /// Where a snapshot stands may be where the first transaction begins, or not.
@@ -265,11 +270,13 @@ impl Seen {
         if copied { "S".to_owned() } else { format!("L{}", rank(&mut self.lsns, lsn)) }
     }
 
-    /// The ids of transactions, `571:24023128`.
-    fn ids(&mut self, text: &str) -> String {
+    /// The ids of transactions, `571:24023128`. Where one ends the next one begins, unless the server had something to
+    /// write in between.
+    fn ids(&mut self, text: &str, ends: bool) -> String {
         let id = Regex::new(r#"id":"(\d+):(\d+)""#).unwrap();
         id.replace_all(text, |found: &Captures<'_>| {
-            format!("id\":\"X{}:L{}\"", rank(&mut self.xids, &found[1]), rank(&mut self.lsns, &found[2]))
+            let place = if ends { "end".to_owned() } else { self.lsn(&found[2], false) };
+            format!("id\":\"X{}:{place}\"", rank(&mut self.xids, &found[1]))
         })
         .into_owned()
     }

@@ -206,7 +206,7 @@ fn one(item: &str) -> Option<Added> {
     let (part, name) = path.split_once('.').map_or((None, path), |(part, name)| (Some(part), name));
     let fact = Fact::find(part, name)?;
     let name = renamed.map_or_else(|| path.replace('.', "_"), str::to_owned);
-    (!name.is_empty() && !name.contains(':')).then_some(Added { fact, name })
+    (part != Some("") && !name.is_empty() && !name.contains(':')).then_some(Added { fact, name })
 }
 
 fn refused(item: &str) -> String {
@@ -236,7 +236,7 @@ mod tests {
                 ("POSITION".to_owned(), Fact::LogOffset),
             ]
         );
-        for wrong in ["file", "source.op", "after.id", "op:a:b", "op:"] {
+        for wrong in ["file", "source.op", "after.id", "op:a:b", "op:", ".op"] {
             assert!(names(wrong).unwrap_err().contains(wrong), "{wrong}");
         }
     }
