@@ -270,6 +270,11 @@ async fn what_cannot_be_proved_is_refused_and_leaves_nothing_behind() {
     assert!(!left.pipeline(&elsewhere).exists());
     // Nothing of all that stands in the way; but a position that is there is not replaced.
     assert!(left.import(&elsewhere, &noted(&first)).status.success());
+    let pipeline = left.pipeline(&elsewhere);
+    let mut check = child::command(&["check", pipeline.to_str().unwrap()]);
+    let checked = check.env("PGPASSWORD", "postgres").output().unwrap();
+    // Warnings there are: of connections without encryption.
+    assert_eq!(checked.status.code(), Some(1), "{}", String::from_utf8_lossy(&checked.stdout));
     assert_refused(&left.import(&elsewhere, &noted(&first)), "TW-IMP-007");
     fs::remove_file(left.pipeline(&elsewhere)).unwrap();
     assert_refused(&left.import(&elsewhere, &noted(&first)), "TW-KAFKA-023");
