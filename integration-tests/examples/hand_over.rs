@@ -103,23 +103,33 @@ impl Round<'_> {
                     == "1"
             })
             .await;
-        if let (Some(folder), false) = (keep, self.mode == Mode::Distributed) {
+        if let (Some(folder), Mode::Standalone) = (keep, self.mode) {
             let noted = async || fs::read(self.path("offsets")).is_ok_and(|file| file.len() > 200);
             debezium.until("Debezium notes its snapshot", noted).await;
             let name = format!("{:?}-{}-snapshot.dat", self.mode, self.number);
             fs::copy(self.path("offsets"), folder.join(name)).unwrap();
         }
         truth::slot(&client, &format!("truth_{}", self.database.name)).await;
+        // Every third time Connect stops with its snapshot, before anything has been streamed; Debezium Server might not
+        // have noted that.
+        let debezium = if self.number % 3 == 1 && self.mode != Mode::Server {
+            debezium.stop();
+            None
+        } else {
+            Some(debezium)
+        };
         let stop = CancellationToken::new();
         let mut writers = JoinSet::new();
         for writer in 0..3 {
             let (url, stop, random) = (self.database.url(), stop.clone(), Random::new(random.draw()));
             writers.spawn(write(url, writer, stop, random));
         }
-        let orders = format!("{}.public.orders", self.database.name);
-        debezium.until("Debezium has written some", async || self.broker.read(&orders).len() > 50).await;
-        tokio::time::sleep(Duration::from_millis(random.within(0..2000))).await;
-        debezium.stop();
+        if let Some(debezium) = debezium {
+            let orders = format!("{}.public.orders", self.database.name);
+            debezium.until("Debezium has written some", async || self.broker.read(&orders).len() > 50).await;
+            tokio::time::sleep(Duration::from_millis(random.within(0..2000))).await;
+            debezium.stop();
+        }
         let pipeline = self.import(keep);
         let by_debezium: usize = self.told().await.values().map(Vec::len).sum();
         let mut tailwater = child::command(&["run", &pipeline]).spawn().unwrap();

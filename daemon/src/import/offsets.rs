@@ -191,6 +191,9 @@ mod tests {
         check(insert, "test_6133_2", inside(41_711_992, 3000, 41_706_200, Kind::Insert));
         let message = include_bytes!("../../../integration-tests/debezium/offsets/message.dat");
         check(message, "test_2483_2", inside(68_866_960, 12_658, 68_905_168, Kind::Message));
+        let snapshot = include_bytes!("../../../integration-tests/debezium/offsets/snapshot.dat");
+        let whole = Stopped { whole: Some(Lsn(26_242_440)), inside: None, confirms_ahead: false };
+        check(snapshot, "test_10442_0", whole);
     }
 
     #[test]

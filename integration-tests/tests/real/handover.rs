@@ -117,14 +117,16 @@ impl Left {
         command.args(arguments).env("PGPASSWORD", "postgres").output().unwrap()
     }
 
+    fn run(&self, connector: &Path) {
+        let pipeline = self.pipeline(connector);
+        let mut command = child::command(&["run", "--until-caught-up", pipeline.to_str().unwrap()]);
+        let output = command.env("PGPASSWORD", "postgres").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Runs the pipeline: its topics must then hold these changes and no other, in their order.
     fn assert_goes_on(&self, connector: &Path, broker: &Broker, expected: &[Placed], what: &str) {
-        let pipeline = self.pipeline(connector);
-        let output = child::command(&["run", "--until-caught-up", pipeline.to_str().unwrap()])
-            .env("PGPASSWORD", "postgres")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{what}: {}", String::from_utf8_lossy(&output.stderr));
+        self.run(connector);
         let prefix = connector.file_stem().unwrap().to_str().unwrap();
         for (table, topic) in [("public.a", "public.a"), ("public.b", "public.b"), ("", "message")] {
             let told = truth::told(&broker.read(&format!("{prefix}.{topic}")), table);
@@ -270,9 +272,42 @@ async fn what_cannot_be_proved_is_refused_and_leaves_nothing_behind() {
     assert!(!left.pipeline(&elsewhere).exists());
     // Nothing of all that stands in the way; but a position that is there is not replaced.
     assert!(left.import(&elsewhere, &noted(&first)).status.success());
+    let pipeline = left.pipeline(&elsewhere);
+    let mut check = child::command(&["check", pipeline.to_str().unwrap()]);
+    let checked = check.env("PGPASSWORD", "postgres").output().unwrap();
+    // Warnings there are: of connections without encryption.
+    assert_eq!(checked.status.code(), Some(1), "{}", String::from_utf8_lossy(&checked.stdout));
     assert_refused(&left.import(&elsewhere, &noted(&first)), "TW-IMP-007");
     fs::remove_file(left.pipeline(&elsewhere)).unwrap();
     assert_refused(&left.import(&elsewhere, &noted(&first)), "TW-KAFKA-025");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_beyond_the_offsets_is_not_written_again() {
+    let (mut left, broker) = (Left::new().await, kafka::shared());
+    let placed = left.changes[3].clone();
+    let first = left.connector("first", &broker, placed.follows).await;
+    assert!(left.import(&first, &noted(&placed)).status.success());
+    left.run(&first);
+    left.client.run("BEGIN; DELETE FROM a; UPDATE b SET id = id + 100; COMMIT; COPY a (id) FROM PROGRAM 'seq 101 103'").await;
+    left.changes = truth::changes(&left.client, &left.slot, "dbz_publication").await;
+
+    // Another slot and pipeline, to the topics of the first, from the same offsets.
+    let second = left.connector("second", &broker, placed.follows).await;
+    let [one, two] = [&first, &second].map(|connector| connector.file_stem().unwrap().to_str().unwrap());
+    let text = fs::read_to_string(&second).unwrap();
+    fs::write(&second, text.replace(&format!("topic.prefix={two}"), &format!("topic.prefix={one}"))).unwrap();
+    let offsets = second.with_extension("dat");
+    fs::write(&offsets, offsets_file(&key(one), &noted(&placed).to_string())).unwrap();
+    let output = left.import_with(&second, &["--offsets", offsets.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    left.run(&second);
+    let told = |topic: &str| truth::told(&broker.read(&format!("{one}.public.{topic}")), "");
+    let places =
+        |changes: Vec<Change>| -> Vec<u64> { changes.into_iter().map(|change| change.lsn).collect() };
+    let happened = left.changes[4..].iter().map(|placed| placed.change.clone());
+    let happened = happened.filter(|change| change.table == "public.a").collect();
+    assert_eq!(places(told("a")), places(happened));
 }
 
 #[tokio::test(flavor = "multi_thread")]
