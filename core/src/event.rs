@@ -36,7 +36,7 @@ pub enum Change<'a> {
 /// The source transaction of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transaction<'a> {
-    /// Its commit position, in the notation of [`Position::stream`]; for a copied row, the snapshot's.
+    /// Its commit position, in the notation of [`Position::stream`](crate::Position::stream); for a copied row, the snapshot's.
     pub id: &'a str,
     /// When it was committed, µs since 1970 by the source's clock.
     pub commit_time_us: i64,
