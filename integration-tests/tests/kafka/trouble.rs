@@ -18,20 +18,19 @@ use crate::feed::{
 const PATIENCE: Duration = Duration::from_secs(240);
 const DELIVERIES: [Delivery; 2] = [Delivery::ExactlyOnce, Delivery::AtLeastOnce];
 
-/// Writes in the background until the trouble is over, and then some more. Returns how often it had to start again.
-fn while_writing(broker: &mut Broker, config: &Config, trouble: impl FnOnce(&mut Broker)) -> u32 {
+/// Writes in the background until the trouble is over, and then some more. What was being done when it began decides
+/// whether that fails, or is only late.
+fn while_writing(broker: &mut Broker, config: &Config, trouble: impl FnOnce(&mut Broker)) {
     let over = Arc::new(AtomicBool::new(false));
     let (writer_config, writer_over) = (config.clone(), Arc::clone(&over));
     let writer = std::thread::spawn(move || {
-        let (end, starts) = write_while(&writer_config, |_| !writer_over.load(Ordering::Relaxed), PATIENCE);
+        let (end, _) = write_while(&writer_config, |_| !writer_over.load(Ordering::Relaxed), PATIENCE);
         write_until(&writer_config, end + 20, PATIENCE);
-        (end + 20, starts - 1)
+        end + 20
     });
     trouble(broker);
     over.store(true, Ordering::Relaxed);
-    let (end, starts) = writer.join().unwrap();
-    check(broker, config, end);
-    starts
+    check(broker, config, writer.join().unwrap());
 }
 
 #[test]
@@ -40,13 +39,12 @@ fn a_broker_is_killed_and_starts_again() {
         let mut broker = Broker::start(&[]);
         let mut config = config(&broker, delivery);
         hasty(&mut config);
-        let starts = while_writing(&mut broker, &config.clone(), |broker| {
+        while_writing(&mut broker, &config.clone(), |broker| {
             held_is_at_least(&config, 5);
             broker.kill();
             std::thread::sleep(Duration::from_secs(4));
             broker.restart();
         });
-        assert!(starts > 0, "nobody noticed");
     }
 }
 
@@ -55,13 +53,12 @@ fn a_broker_is_stopped_and_starts_again() {
     let mut broker = Broker::start(&[]);
     let mut config = config(&broker, Delivery::ExactlyOnce);
     hasty(&mut config);
-    let starts = while_writing(&mut broker, &config.clone(), |broker| {
+    while_writing(&mut broker, &config.clone(), |broker| {
         held_is_at_least(&config, 5);
         broker.stop();
         std::thread::sleep(Duration::from_secs(4));
         broker.restart();
     });
-    assert!(starts > 0, "nobody noticed");
 }
 
 #[test]
@@ -70,7 +67,6 @@ fn a_broker_is_paused_for_longer_than_a_record_may_take() {
         let mut broker = Broker::start(&[]);
         let mut config = config(&broker, delivery);
         hasty(&mut config);
-        // What was being done when it was paused decides whether that fails, or is only late.
         while_writing(&mut broker, &config.clone(), |broker| {
             for transactions in [5, 10, 15] {
                 held_is_at_least(&config, transactions);

@@ -138,7 +138,7 @@ pub(crate) fn producer(config: &Config) -> ClientConfig {
     client.set("message.max.bytes", "1000000000");
     // While a request of a partition is on its way librdkafka sends no other, and spins as soon as a record has waited for
     // this long. What must go at once is flushed.
-    let ours = [("linger.ms", "100"), ("batch.num.messages", "100000"), ("batch.size", BATCH_BYTES)];
+    let ours = [("linger.ms", "1000"), ("batch.num.messages", "100000"), ("batch.size", BATCH_BYTES)];
     for (name, value) in ours {
         if config.properties.get(name).is_none() {
             client.set(name, value);

@@ -4,7 +4,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::ManuallyDrop;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ impl Drop for NativeTopic {
 pub(crate) struct Reports {
     /// By slot of an arena: records whose report is not in yet.
     outstanding: Vec<AtomicU32>,
+    /// Bytes of keys and values of all these.
+    outstanding_bytes: AtomicU64,
     /// The first record that was not delivered.
     failure: Mutex<Option<Failure>>,
     noted: Noted,
@@ -95,7 +97,13 @@ impl Native {
         token: Option<TokenFile>,
     ) -> Result<Self> {
         let outstanding = (0..slots).map(|_| AtomicU32::new(0)).collect();
-        let reports = Arc::new(Reports { outstanding, failure: Mutex::new(None), noted, token });
+        let reports = Arc::new(Reports {
+            outstanding,
+            outstanding_bytes: AtomicU64::new(0),
+            failure: Mutex::new(None),
+            noted,
+            token,
+        });
         let conf = config.create_native_config().map_err(|error| error::from_rdkafka(&error))?;
         let conf = ManuallyDrop::new(conf);
         let mut text = [0; 512];
@@ -170,7 +178,7 @@ impl Native {
                 _private: ticket(slot, index),
             }
         }));
-        self.expect(slot, self.messages.len());
+        self.messages.iter().for_each(|message| self.reports.expect(slot, bytes_of(message)));
         let count = c_int::try_from(self.messages.len()).unwrap_or(c_int::MAX);
         // SAFETY: there are `count` messages, whose payloads live in an arena that is not touched until their reports
         // are in (see `Native`). Neither a copy nor a free is asked for; keys are copied always.
@@ -178,7 +186,7 @@ impl Native {
         let refused = |message: &&sys::rd_kafka_message_t| {
             message.err != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
         };
-        self.forget(slot, self.messages.iter().filter(refused).count());
+        self.messages.iter().filter(refused).for_each(|message| self.reports.settle(slot, bytes_of(message)));
         let first = self.messages.iter().enumerate().find(|(_, message)| refused(message));
         first.map_or((self.messages.len(), None), |(at, message)| (at, Some(Code::from(message.err))))
     }
@@ -216,26 +224,14 @@ impl Native {
             part(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_OPAQUE, Part { ptr: ticket(slot, index) }),
             part(sys::rd_kafka_vtype_t::RD_KAFKA_VTYPE_HEADERS, Part { headers }),
         ];
-        self.expect(slot, 1);
+        self.reports.expect(slot, value_len + key_len);
         // SAFETY: every part is of the type its tag says; as for the payload see `produce`.
         let error = unsafe { sys::rd_kafka_produceva(self.client, parts.as_ptr(), parts.len()) };
         let code = trouble(error).map(|trouble| trouble.code)?;
-        self.forget(slot, 1);
+        self.reports.settle(slot, value_len + key_len);
         // SAFETY: after an error the list is still ours.
         unsafe { sys::rd_kafka_headers_destroy(headers) };
         Some(code)
-    }
-
-    fn expect(&self, slot: usize, records: usize) {
-        if let Some(outstanding) = self.reports.outstanding.get(slot) {
-            outstanding.fetch_add(u32::try_from(records).unwrap_or(u32::MAX), Ordering::Relaxed);
-        }
-    }
-
-    fn forget(&self, slot: usize, records: usize) {
-        if let Some(outstanding) = self.reports.outstanding.get(slot) {
-            outstanding.fetch_sub(u32::try_from(records).unwrap_or(u32::MAX), Ordering::Relaxed);
-        }
     }
 
     /// Takes delivery reports in, for so long at most.
@@ -347,16 +343,13 @@ unsafe extern "C" fn delivered(
     let ticket = message._private.addr();
     let (slot, record) = (ticket >> 32, ticket & 0xffff_ffff);
     if message.err != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-        reports.fail(Failure {
-            code: Code::from(message.err),
-            slot,
-            record,
-            bytes: message.len + message.key_len,
-        });
+        reports.fail(Failure { code: Code::from(message.err), slot, record, bytes: bytes_of(message) });
     }
-    if let Some(outstanding) = reports.outstanding.get(slot) {
-        outstanding.fetch_sub(1, Ordering::Release);
-    }
+    reports.settle(slot, bytes_of(message));
+}
+
+fn bytes_of(message: &sys::rd_kafka_message_t) -> usize {
+    message.len + message.key_len
 }
 
 /// Called while the producer is polled: what went wrong in the background.
@@ -429,6 +422,22 @@ unsafe extern "C" fn logged(
 }
 
 impl Reports {
+    /// A record is handed over.
+    fn expect(&self, slot: usize, bytes: usize) {
+        if let Some(outstanding) = self.outstanding.get(slot) {
+            outstanding.fetch_add(1, Ordering::Relaxed);
+        }
+        self.outstanding_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Its report is in, or it was not taken.
+    fn settle(&self, slot: usize, bytes: usize) {
+        if let Some(outstanding) = self.outstanding.get(slot) {
+            outstanding.fetch_sub(1, Ordering::Release);
+        }
+        self.outstanding_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
     /// Keeps the first failure; of records that are too large the largest, which the others shared a request with.
     fn fail(&self, failure: Failure) {
         let Ok(mut first) = self.failure.lock() else { return };
@@ -453,9 +462,9 @@ impl Reports {
         self.outstanding.get(slot).is_none_or(|outstanding| outstanding.load(Ordering::Acquire) == 0)
     }
 
-    /// How many arenas have records whose report is not in yet.
-    pub(crate) fn slots_out(&self) -> usize {
-        (0..self.outstanding.len()).filter(|&slot| !self.all_in(slot)).count()
+    /// Bytes of keys and values whose report is not in yet.
+    pub(crate) fn bytes_out(&self) -> u64 {
+        self.outstanding_bytes.load(Ordering::Relaxed)
     }
 }
 

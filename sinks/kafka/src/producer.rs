@@ -17,6 +17,10 @@ use crate::{Config, Delivery, error, partition};
 pub(crate) const ARENA_BYTES: usize = 1 << 20;
 /// How long to wait at a time, before looking whether anything went wrong.
 const STEP: Duration = Duration::from_millis(250);
+/// How long a request usually takes at most.
+const WHILE: Duration = Duration::from_millis(100);
+/// So much fills a request of one partition.
+const REQUEST_BYTES: u64 = 1_000_000;
 /// How long to wait for the coordinator of transactions: at the start, at the end, and when giving up.
 const INIT: Duration = Duration::from_secs(60);
 const COMMIT: Duration = Duration::from_secs(60);
@@ -223,7 +227,9 @@ impl Producer {
                 }
                 return Ok(());
             }
-            self.native.poll(STEP);
+            if !self.progress(routes)? {
+                self.native.flush(STEP);
+            }
             if asked.elapsed() >= STEP {
                 self.check_transaction()?;
                 asked = Instant::now();
@@ -236,17 +242,22 @@ impl Producer {
     /// # Errors
     /// The first record that could not be delivered.
     pub(crate) fn flush(&mut self, routes: &Routes) -> Result<()> {
-        // A flush makes librdkafka spin until its last request can go out, so the full ones come first.
-        while self.native.reports().slots_out() > 2 {
-            self.native.poll(STEP);
-            self.check(routes)?;
-            self.check_transaction()?;
-        }
+        // While a request of a partition is on its way a flush makes librdkafka spin. Full requests go by themselves.
+        while self.native.reports().bytes_out() >= REQUEST_BYTES && self.progress(routes)? {}
         while !self.native.flush(STEP) {
             self.check(routes)?;
             self.check_transaction()?;
         }
         self.check(routes)
+    }
+
+    /// Takes reports in; whether there were any within a while. If not, there is no full request among what waits, or
+    /// the brokers are slow.
+    fn progress(&self, routes: &Routes) -> Result<bool> {
+        let before = self.native.reports().bytes_out();
+        self.native.poll(WHILE);
+        self.check(routes)?;
+        Ok(self.native.reports().bytes_out() < before)
     }
 
     /// Ends the transaction: what was handed over since it began becomes visible, all at once.
