@@ -146,7 +146,7 @@ impl Config {
             topics: Vec::new(),
             position_topic: format!("tailwater-position-{pipeline}"),
             partition_change: PartitionChange::default(),
-            buffer_bytes: 16 << 20,
+            buffer_bytes: 8 << 20,
             oauth_token_file: None,
             properties: Properties::default(),
         }
