@@ -4,7 +4,7 @@
 //! | [`Type`] | JSON |
 //! |---|---|
 //! | `Bool` | `true`, `false` |
-//! | `Int*`, `UInt4`, `Float*`, `Numeric` | a number with all digits that came; `"NaN"`, `"Infinity"`, `"-Infinity"` |
+//! | `Int*`, `UInt*`, `Float*`, `Numeric` | a number with all digits that came; `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //! | `Json` | the document itself, without white space between its tokens |
 //! | `Bytes` | a string in base64, as Debezium and Maxwell write it |
 //! | `Array` | an array, nested as it came; a string with the literal where its bounds are not the usual ones |
@@ -38,6 +38,7 @@ fn write_element(out: &mut Vec<u8>, kind: &Type, text: Element<'_>) {
         | Type::Int4
         | Type::Int8
         | Type::UInt4
+        | Type::UInt8
         | Type::Float4
         | Type::Float8
         | Type::Numeric { .. } => write_number(out, text),

@@ -21,6 +21,7 @@ mod event;
 mod finding;
 pub mod json;
 pub mod line;
+pub mod pattern;
 pub mod pipeline;
 pub mod position;
 mod retry;

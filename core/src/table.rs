@@ -62,6 +62,8 @@ pub enum Fill {
     Null,
     /// The same value for all of them, as text in the form of [`Type`].
     Constant(String),
+    /// What the column of that [`Column::id`] held: this is its new name. For sources whose ids do not survive one.
+    Renamed(u32),
     /// A value per row that the stream does not carry (a volatile default, a rewritten table); says why.
     Unknown(String),
     /// Nobody can tell any more, and nobody will ask: the column has been dropped since, further on in the stream. A
@@ -81,8 +83,10 @@ pub enum Type {
     Int4,
     /// 64 bits, signed.
     Int8,
-    /// 32 bits, unsigned (an oid).
+    /// 32 bits, unsigned.
     UInt4,
+    /// 64 bits, unsigned.
+    UInt8,
     /// Binary, 32 bits: shortest text that reads back the same; `NaN`, `Infinity`, `-Infinity`.
     Float4,
     /// Binary, 64 bits; likewise.

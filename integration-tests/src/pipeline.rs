@@ -44,7 +44,7 @@ impl Pipeline {
     #[must_use]
     pub fn at(url: &str, name: &str, patterns: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let tables = tailwater_postgres::Patterns::parse(patterns.iter().copied()).unwrap();
+        let tables = tailwater_core::pattern::Patterns::parse(patterns.iter().copied()).unwrap();
         let source = tailwater_postgres::Config::new(name, url.parse().unwrap(), tables);
         let sink = tailwater_duckdb::Config::new(folder.path().join("target.duckdb"), name);
         Self { source, sink, options: Options::default(), folder }

@@ -5,7 +5,8 @@
 use tailwater_core::Position;
 use tailwater_integration_tests::contract::source::{Server, contract};
 use tailwater_integration_tests::{Client, servers};
-use tailwater_postgres::{Config, Patterns, PostgresSource};
+use tailwater_core::pattern::Patterns;
+use tailwater_postgres::{Config, PostgresSource};
 
 struct Postgres {
     database: servers::Database,

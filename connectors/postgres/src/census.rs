@@ -165,7 +165,7 @@ mod tests {
     use super::*;
     use crate::kinds::Types;
     use crate::lsn::Lsn;
-    use crate::pattern::Patterns;
+    use tailwater_core::pattern::Patterns;
     use crate::pgoutput::ReplicaIdentity;
 
     fn config() -> Config {

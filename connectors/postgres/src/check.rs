@@ -7,7 +7,6 @@ use tailwater_core::{Finding, Result};
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::error;
-use crate::pattern::Pattern;
 use crate::quote;
 use crate::setup::{self, Publication};
 use crate::transport::Transport;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::pattern::Patterns;
+use tailwater_core::pattern::Patterns;
+
 use crate::url::Url;
 
 /// A Postgres source.

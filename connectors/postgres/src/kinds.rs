@@ -129,6 +129,7 @@ impl Types {
                 | Type::Int4
                 | Type::Int8
                 | Type::UInt4
+                | Type::UInt8
                 | Type::Float4
                 | Type::Float8
                 | Type::Numeric { .. }

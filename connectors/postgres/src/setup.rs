@@ -219,7 +219,7 @@ pub(crate) fn identity_sql(table: &Wanted) -> String {
 
 /// The error where no table is there to publish.
 pub(crate) fn nothing_matches(config: &Config) -> Error {
-    let patterns: Vec<&str> = config.tables.iter().map(crate::pattern::Pattern::text).collect();
+    let patterns: Vec<&str> = config.tables.iter().map(tailwater_core::pattern::Pattern::text).collect();
     Error::operator(error::NO_TABLE, format!("no table matches {}", patterns.join(", ")))
         .remedy("correct [source.postgres] tables: schema.table, spelled as in the database")
 }

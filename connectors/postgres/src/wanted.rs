@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use tailwater_core::Result;
 use tailwater_core::error::Doing as _;
+use tailwater_core::pattern::Patterns;
 
 use crate::answer::Fields;
 use crate::catalog::HEAPS_OF;
 use crate::connection::Connection;
-use crate::pattern::Patterns;
 use crate::quote;
 
 /// The columns of `c` by which its updates and deletes name a row, sorted: `*` is all, the empty text none.

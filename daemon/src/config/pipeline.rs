@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tailwater_core::pipeline::Options;
 use tailwater_core::{Error, Result};
-use tailwater_postgres::pattern::Patterns;
+use tailwater_core::pattern::Patterns;
 use tailwater_postgres::url::{RootCert, Url};
 use tailwater_stdout::Format;
 

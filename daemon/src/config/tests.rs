@@ -146,7 +146,7 @@ fn a_wrong_value_is_named_with_what_is_wanted() {
         "\"!public.audit_*\"",
         "\"audit\"",
         expect![[r#"
-            shop.toml:3:23: table pattern "audit", column 6: the schema is missing: no `.` follows [TW-PG-080]
+            shop.toml:3:23: table pattern "audit", column 6: the schema is missing: no `.` follows [TW-CORE-007]
               to mend it: write schema and table: "public.audit""#]],
     );
     check(

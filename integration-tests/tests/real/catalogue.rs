@@ -10,7 +10,8 @@ use tailwater_core::{Fill, Table};
 use tailwater_integration_tests::pipeline::Pipeline;
 use tailwater_integration_tests::servers::{self, Database, all_versions};
 use tailwater_postgres::pgoutput::{Message, decode};
-use tailwater_postgres::{Config, Connection, Mode, Patterns, catalog, drift, shapes};
+use tailwater_core::pattern::Patterns;
+use tailwater_postgres::{Config, Connection, Mode, catalog, drift, shapes};
 
 async fn connect(database: &Database, publication: &str) -> (Connection, Config) {
     let patterns = Patterns::parse(["*.*", "!public.audit_*"]).unwrap();
@@ -24,6 +25,7 @@ fn fill(fill: &Fill) -> String {
         Fill::Null => String::new(),
         Fill::Constant(value) => format!(" = {value}"),
         Fill::Unknown(why) => format!(" unknown: {why}"),
+        Fill::Renamed(id) => format!(" of column {id}"),
         Fill::Gone => " gone".to_owned(),
     }
 }

@@ -60,6 +60,7 @@ fn parse_kind(text: &str) -> Option<ColumnType> {
         C::Integer,
         C::BigInt,
         C::UInteger,
+        C::UBigInt,
         C::Float,
         C::Double,
         C::Varchar,
@@ -134,7 +135,11 @@ pub(crate) fn reshape(held: &[Held], table: &Table, empty: bool) -> Result<Resha
     let mut columns = fresh(table);
     let mut origins = Vec::with_capacity(columns.len());
     for (column, new) in table.columns.iter().zip(&mut columns) {
-        let before = held.iter().enumerate().find(|(_, held)| held.id == new.id);
+        let by_id = |id: u32| held.iter().enumerate().find(|(_, held)| held.id == id);
+        let before = by_id(new.id).or_else(|| match column.fill {
+            Fill::Renamed(former) => by_id(former),
+            Fill::Null | Fill::Constant(_) | Fill::Unknown(_) | Fill::Gone => None,
+        });
         let origin = match before {
             Some((index, old)) => retype(index, old, new),
             None => fill(&column.fill),
@@ -152,6 +157,7 @@ fn fill(fill: &Fill) -> Result<Origin, String> {
     match fill {
         Fill::Null | Fill::Gone => Ok(Origin::Null),
         Fill::Constant(text) => Ok(Origin::Constant(text.clone())),
+        Fill::Renamed(_) => Err("the column whose new name it is was not held".to_owned()),
         Fill::Unknown(why) => Err(format!("what older rows hold in it is not known: {why}")),
     }
 }

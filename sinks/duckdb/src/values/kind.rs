@@ -50,6 +50,7 @@ impl ColumnType {
             Type::Int4 => Self::Integer,
             Type::Int8 => Self::BigInt,
             Type::UInt4 => Self::UInteger,
+            Type::UInt8 => Self::UBigInt,
             Type::Float4 => Self::Float,
             Type::Float8 => Self::Double,
             Type::Numeric { limits } => decimal(*limits).unwrap_or(Self::Varchar),

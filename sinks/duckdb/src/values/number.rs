@@ -26,6 +26,11 @@ pub(super) fn parse_int(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// As [`parse_int`], up to 2^64 - 1.
+pub(super) fn parse_unsigned(text: &[u8]) -> Option<u64> {
+    parse_digits(text)
+}
+
 fn sign(text: &[u8]) -> (bool, &[u8]) {
     match text {
         [b'-', digits @ ..] => (true, digits),

@@ -49,6 +49,7 @@ impl Parser {
             ColumnType::UInteger => {
                 put(column, row, number::parse_int(text).and_then(|value| u32::try_from(value).ok()))
             }
+            ColumnType::UBigInt => put(column, row, number::parse_unsigned(text)),
             ColumnType::Boolean => put(column, row, number::parse_bool(text)),
             ColumnType::Decimal { width, scale } => {
                 put_decimal(column, row, *width, number::parse_decimal(text, *width, *scale))

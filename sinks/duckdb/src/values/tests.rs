@@ -134,6 +134,15 @@ fn integers() {
         no room for 4294967296
         no room for -1"#]],
     );
+    check_line(
+        &Type::UInt8,
+        "0; 18446744073709551615; 18446744073709551616; -1; 01",
+        &expect![[r#"
+            UBIGINT
+            no room for 18446744073709551616
+            no room for -1
+            no room for 01"#]],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! table. Names that hold anything but letters, digits, `_`, `$` and `-` are written in double quotes (`""` for a
 //! quote), where `*` and `?` stand for themselves; parts may be mixed: `sales."Q*"_??`.
 
-use tailwater_core::{Error, Result};
+use crate::{Error, Result};
 
 /// Which tables a pipeline wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl Reader<'_> {
 }
 
 fn bad(message: impl Into<String>) -> Error {
-    Error::operator("TW-PG-080", message)
+    Error::operator("TW-CORE-007", message)
 }
 
 /// Whether the whole name fits. Goes back to the last `*` only, which is enough: at most pieces × characters steps.

@@ -1,0 +1,4 @@
+//! The MySQL and MariaDB sources: the binary log, and the first copy.
+
+pub mod binlog;
+pub mod error;
