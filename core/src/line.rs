@@ -216,7 +216,8 @@ impl Lines {
     }
 
     /// `"id"` tells a table or a column that is renamed from one that is dropped and another that is added; `"fill"` is
-    /// what the rows from before the column hold in it, where that is not NULL.
+    /// what the rows from before the column hold in it, where that is not NULL, and `"former_id"` the column whose new name it is
+    /// where the source's ids do not survive one.
     fn columns(&self, out: &mut Vec<u8>, table: &Table) {
         let format = self.format;
         out.push(b',');
@@ -239,6 +240,10 @@ impl Lines {
                 Fill::Constant(text) => {
                     out.extend_from_slice(b",\"fill\":");
                     write_value(out, &column.kind, text.as_bytes());
+                }
+                Fill::Renamed(former) => {
+                    out.extend_from_slice(b",\"former_id\":");
+                    number(out, *former);
                 }
                 Fill::Unknown(why) => {
                     out.extend_from_slice(b",\"fill_unknown\":");

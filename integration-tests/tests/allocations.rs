@@ -11,10 +11,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tailwater_core::pattern::Patterns;
 use tailwater_core::pipeline::{self, Options};
 use tailwater_core::status;
 use tailwater_integration_tests::servers::{self, Database, any_version};
-use tailwater_core::pattern::Patterns;
 use tailwater_postgres::{Config, PostgresSource};
 use tailwater_stdout::Stdout;
 use tokio_util::sync::CancellationToken;

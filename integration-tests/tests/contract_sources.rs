@@ -3,9 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
 use tailwater_core::Position;
+use tailwater_core::pattern::Patterns;
 use tailwater_integration_tests::contract::source::{Server, contract};
 use tailwater_integration_tests::{Client, servers};
-use tailwater_core::pattern::Patterns;
 use tailwater_postgres::{Config, PostgresSource};
 
 struct Postgres {

@@ -165,8 +165,8 @@ mod tests {
     use super::*;
     use crate::kinds::Types;
     use crate::lsn::Lsn;
-    use tailwater_core::pattern::Patterns;
     use crate::pgoutput::ReplicaIdentity;
+    use tailwater_core::pattern::Patterns;
 
     fn config() -> Config {
         let url = "postgres://u@localhost/d".parse().unwrap();

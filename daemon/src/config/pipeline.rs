@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use tailwater_core::pattern::Patterns;
 use tailwater_core::pipeline::Options;
 use tailwater_core::{Error, Result};
-use tailwater_core::pattern::Patterns;
 use tailwater_postgres::url::{RootCert, Url};
 use tailwater_stdout::Format;
 

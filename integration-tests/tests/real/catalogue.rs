@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
+use tailwater_core::pattern::Patterns;
 use tailwater_core::{Fill, Table};
 use tailwater_integration_tests::pipeline::Pipeline;
 use tailwater_integration_tests::servers::{self, Database, all_versions};
 use tailwater_postgres::pgoutput::{Message, decode};
-use tailwater_core::pattern::Patterns;
 use tailwater_postgres::{Config, Connection, Mode, catalog, drift, shapes};
 
 async fn connect(database: &Database, publication: &str) -> (Connection, Config) {

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tailwater_core::pattern::Patterns;
 use tailwater_core::{ErrorKind, Finding, Severity};
 use tailwater_integration_tests::servers::{self, Database, any_version};
 use tailwater_integration_tests::{Client, wait_for};
 use tailwater_postgres::check::check;
 use tailwater_postgres::config::Config;
-use tailwater_core::pattern::Patterns;
 use tailwater_postgres::setup::{drop_made, ensure_no_slot, ensure_publication};
 use tailwater_postgres::{Connection, Mode};
 

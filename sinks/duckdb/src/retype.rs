@@ -226,10 +226,11 @@ fn casts(old: &ColumnType, new: &ColumnType) -> bool {
         (C::Decimal { scale: 0, .. }, new) => is_integer(new),
         (C::UInteger, C::BigInt | C::UBigInt) | (C::Double, C::Float) | (C::Float, C::Double) => true,
         // Types that know no limits: two of them are a domain and what it is over.
-        (
-            C::Boolean | C::UInteger | C::UBigInt | C::Float | C::Double | C::Blob | C::Date | C::Uuid,
-            _,
-        ) if old == new => true,
+        (C::Boolean | C::UInteger | C::UBigInt | C::Float | C::Double | C::Blob | C::Date | C::Uuid, _)
+            if old == new =>
+        {
+            true
+        }
         (old, C::Double) => is_integer(old),
         (old, new) => is_integer(old) && is_integer(new),
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use tailwater_core::pattern::Patterns;
 use tailwater_integration_tests::pipeline::{Pipeline, Running, rows};
 use tailwater_integration_tests::servers::{self, Database, any_version};
 use tailwater_integration_tests::{Client, wait_for, warnings};
-use tailwater_core::pattern::Patterns;
 
 use crate::load::slot;
 
