@@ -76,6 +76,7 @@
 use std::io;
 
 use tailwater_core::{Error, ErrorKind};
+use tailwater_transport::tls;
 
 /// TW-PG-001, operator.
 pub const BAD_URL: &str = "TW-PG-001";
@@ -272,40 +273,9 @@ pub(crate) fn from_server(body: &[u8]) -> Error {
 
 /// A failure of the socket, or of TLS on it.
 pub(crate) fn from_io(error: &io::Error) -> Error {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match tls {
-        Some(tls) if is_lasting(tls) => Error::operator(TLS, tls.to_string()),
-        Some(_) | None => Error::transient(UNREACHABLE, error.to_string()),
-    }
-}
-
-/// Whether a failure of TLS comes from the certificates or settings of one side, and not from the network.
-#[allow(clippy::wildcard_enum_match_arm, reason = "two foreign enums that grow; what is not known passes")]
-fn is_lasting(error: &rustls::Error) -> bool {
-    use rustls::AlertDescription as Alert;
-    match error {
-        rustls::Error::InvalidCertificate(_)
-        | rustls::Error::NoCertificatesPresented
-        | rustls::Error::UnsupportedNameType
-        | rustls::Error::PeerIncompatible(_)
-        | rustls::Error::NoApplicationProtocol => true,
-        rustls::Error::AlertReceived(alert) => matches!(
-            alert,
-            Alert::HandshakeFailure
-                | Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::UnknownCA
-                | Alert::AccessDenied
-                | Alert::ProtocolVersion
-                | Alert::InsufficientSecurity
-                | Alert::UnrecognisedName
-                | Alert::CertificateRequired
-                | Alert::NoApplicationProtocol
-        ),
-        _ => false,
+    match tls::lasting(error) {
+        Some(failure) => Error::operator(TLS, failure.to_string()),
+        None => Error::transient(UNREACHABLE, error.to_string()),
     }
 }
 
