@@ -1,4 +1,20 @@
 //! The MySQL and MariaDB sources: the binary log, and the first copy.
 
+mod auth;
 pub mod binlog;
+mod connect;
+pub mod connection;
+pub mod dump;
 pub mod error;
+mod greeting;
+pub mod quote;
+pub mod rows;
+pub mod url;
+pub mod version;
+mod wire;
+
+pub use connection::Connection;
+pub use dump::{Dump, Log, Start};
+pub use tailwater_transport::Pace;
+pub use url::Url;
+pub use version::{Flavour, Version};
