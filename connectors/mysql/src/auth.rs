@@ -48,6 +48,8 @@ pub(crate) struct Proof<'a> {
     pub(crate) password: &'a str,
     /// Whether nobody between the two ends can read along.
     pub(crate) private: bool,
+    /// Whether that is so because of TLS.
+    pub(crate) tls: bool,
     /// The server's RSA key, where it is known beforehand.
     pub(crate) key: Option<Vec<u8>>,
 }
@@ -63,9 +65,7 @@ impl Proof<'_> {
         let scrambled = match self.plugin {
             Plugin::Native => scramble::scramble_native(&self.nonce, password).map(|hash| hash.to_vec()),
             Plugin::CachingSha2 => scramble::scramble_sha256(&self.nonce, password).map(|hash| hash.to_vec()),
-            Plugin::Ed25519 => {
-                Some(scramble::create_response_for_ed25519(password, &self.nonce).to_vec())
-            }
+            Plugin::Ed25519 => Some(scramble::create_response_for_ed25519(password, &self.nonce).to_vec()),
             Plugin::Sha256 if password.is_empty() => Some(vec![0]),
             Plugin::Sha256 => Some(self.whole_password(SEND_KEY_SHA256)?),
             Plugin::Clear if self.private => Some(terminated(password)),
@@ -86,7 +86,9 @@ impl Proof<'_> {
             // The server remembers the password from an earlier login.
             (Plugin::CachingSha2, [3]) => Ok(None),
             (Plugin::CachingSha2, [4]) => self.whole_password(SEND_KEY_CACHING_SHA2).map(Some),
-            (Plugin::CachingSha2 | Plugin::Sha256, key) if key.starts_with(b"-----BEGIN") && !self.private => {
+            (Plugin::CachingSha2 | Plugin::Sha256, key)
+                if key.starts_with(b"-----BEGIN") && !self.takes_whole() =>
+            {
                 self.encrypted(key).map(Some)
             }
             (Plugin::CachingSha2 | Plugin::Sha256 | Plugin::Native | Plugin::Ed25519 | Plugin::Clear, _) => {
@@ -99,9 +101,17 @@ impl Proof<'_> {
     /// The password itself, encrypted one way or another, or the request for the key to do so.
     fn whole_password(&self, send_key: u8) -> Result<Vec<u8>> {
         match &self.key {
-            _ if self.private => Ok(terminated(self.password.as_bytes())),
+            _ if self.takes_whole() => Ok(terminated(self.password.as_bytes())),
             Some(key) => self.encrypted(key),
             None => Ok(vec![send_key]),
+        }
+    }
+
+    /// Whether the server takes the password as it is; a Unix socket is not enough for the older plugin.
+    fn takes_whole(&self) -> bool {
+        match self.plugin {
+            Plugin::Sha256 => self.tls,
+            Plugin::Native | Plugin::CachingSha2 | Plugin::Ed25519 | Plugin::Clear => self.private,
         }
     }
 
@@ -159,7 +169,7 @@ mod tests {
     use super::*;
 
     fn proof(plugin: Plugin, password: &str, private: bool) -> Proof<'_> {
-        Proof { plugin, nonce: (1..=20).collect(), password, private, key: None }
+        Proof { plugin, nonce: (1..=20).collect(), password, private, tls: private, key: None }
     }
 
     /// Made with `openssl genrsa 1024`.
@@ -173,9 +183,12 @@ Yldc5Zilrty2rAtLRQIDAQAB
 
     #[test]
     fn an_empty_password_answers_nothing_or_what_stands_for_it() {
-        for (plugin, expected) in
-            [(Plugin::Native, &b""[..]), (Plugin::CachingSha2, b""), (Plugin::Sha256, b"\0"), (Plugin::Clear, b"\0")]
-        {
+        for (plugin, expected) in [
+            (Plugin::Native, &b""[..]),
+            (Plugin::CachingSha2, b""),
+            (Plugin::Sha256, b"\0"),
+            (Plugin::Clear, b"\0"),
+        ] {
             assert_eq!(proof(plugin, "", true).first().unwrap(), expected, "{plugin:?}");
         }
     }
@@ -187,6 +200,8 @@ Yldc5Zilrty2rAtLRQIDAQAB
         assert!(error.code() == error::LOGIN && !error.to_string().contains("sesame"), "{error}");
         assert_eq!(proof(Plugin::Sha256, "sesame", true).first().unwrap(), b"sesame\0");
         assert_eq!(proof(Plugin::Sha256, "sesame", false).first().unwrap(), [SEND_KEY_SHA256]);
+        let local = Proof { tls: false, ..proof(Plugin::Sha256, "sesame", true) };
+        assert_eq!(local.first().unwrap(), [SEND_KEY_SHA256]);
         let caching = |private| proof(Plugin::CachingSha2, "sesame", private).next(&[4]).unwrap().unwrap();
         assert_eq!((caching(true), caching(false)), (b"sesame\0".to_vec(), vec![SEND_KEY_CACHING_SHA2]));
         assert_eq!(proof(Plugin::CachingSha2, "sesame", true).next(&[3]).unwrap(), None);

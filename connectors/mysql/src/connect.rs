@@ -30,7 +30,8 @@ pub(crate) async fn open(url: &Url) -> Result<Connection> {
             Err(error) => failure = Some(error.doing(doing())),
         }
     }
-    Err(failure.unwrap_or_else(|| Error::transient(error::UNREACHABLE, "its name has no address").doing(doing())))
+    Err(failure
+        .unwrap_or_else(|| Error::transient(error::UNREACHABLE, "its name has no address").doing(doing())))
 }
 
 /// Where a connection goes to.
@@ -91,7 +92,11 @@ async fn open_address(url: &Url, address: &Address) -> Result<Connection> {
 /// Reads the server's greeting and not one byte more: what follows may belong to TLS.
 async fn greeted(transport: &mut Transport) -> Result<Greeting> {
     let io = |error: std::io::Error| {
-        if error.kind() == std::io::ErrorKind::UnexpectedEof { error::ended() } else { error::from_io(&error) }
+        if error.kind() == std::io::ErrorKind::UnexpectedEof {
+            error::ended()
+        } else {
+            error::from_io(&error)
+        }
     };
     let mut header = [0; 4];
     transport.read_exact(&mut header).await.map_err(io)?;
@@ -121,8 +126,9 @@ async fn secured(
             Ok((Connection::new(stream, 2), greeting))
         }
         (_, Some(_)) if url.ssl_mode != SslMode::Preferred => {
-            Err(Error::operator(error::TLS, "the server does not offer TLS")
-                .remedy("on the server: ssl_cert and ssl_key in its configuration; or ssl-mode=DISABLED in the URL"))
+            Err(Error::operator(error::TLS, "the server does not offer TLS").remedy(
+                "on the server: ssl_cert and ssl_key in its configuration; or ssl-mode=DISABLED in the URL",
+            ))
         }
         (transport, Some(_) | None) => Ok((Connection::new(transport, 1), greeting)),
     }
@@ -137,7 +143,8 @@ async fn start_tls(
     let mut packet = Vec::new();
     wire::encode(&opening(url, greeting, true), 1, &mut packet);
     stream.write_all(&packet).await.map_err(|error| error::from_io(&error))?;
-    let stream = prepared.start(stream).await.map_err(|error| error::from_io(&error)).doing(|| "start TLS")?;
+    let stream =
+        prepared.start(stream).await.map_err(|error| error::from_io(&error)).doing(|| "start TLS")?;
     Ok(Transport::Tls(stream))
 }
 
@@ -186,19 +193,20 @@ fn capabilities(url: &Url, greeting: &Greeting, tls: bool) -> u32 {
 
 async fn log_in(connection: &mut Connection, url: &Url, greeting: &Greeting) -> Result<()> {
     let private = connection.transport().is_private();
+    let tls = matches!(connection.transport(), Transport::Tls(_));
     let mut proof = Proof {
         // A plugin that is not known here: the server says which one the account has.
         plugin: Plugin::named(&greeting.plugin).unwrap_or(Plugin::Native),
         nonce: greeting.nonce.clone(),
         password: url.password.as_ref().map_or("", Password::reveal),
         private,
+        tls,
         key: read_key(url).await?,
     };
     // What the server prefers need not be what the account has: the password itself waits until it is asked for.
     if matches!(proof.plugin, Plugin::Clear | Plugin::Sha256) {
         proof.plugin = Plugin::Native;
     }
-    let tls = matches!(connection.transport(), Transport::Tls(_));
     let mut body = opening(url, greeting, tls);
     put_text(&mut body, &url.user);
     let answer = proof.first()?;
@@ -272,7 +280,8 @@ mod tests {
     /// What comes of a server that begins with these bytes.
     async fn after(bytes: &[u8]) -> Error {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("mysql://u@{}/?ssl-mode=REQUIRED&connect-timeout=1", listener.local_addr().unwrap());
+        let url =
+            format!("mysql://u@{}/?ssl-mode=REQUIRED&connect-timeout=1", listener.local_addr().unwrap());
         let url = url.parse().unwrap();
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();

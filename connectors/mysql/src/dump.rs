@@ -71,7 +71,9 @@ impl Connection {
                 body.put_u32_le(dump.server_id);
                 body.put_u32_le(0);
                 body.put_u64_le(FIRST_EVENT);
-                body.put_u32_le(u32::try_from(set.len()).map_err(|error| error::protocol(error.to_string()))?);
+                body.put_u32_le(
+                    u32::try_from(set.len()).map_err(|error| error::protocol(error.to_string()))?,
+                );
                 body.put_slice(set);
                 COM_BINLOG_DUMP_GTID
             }

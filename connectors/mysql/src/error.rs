@@ -215,7 +215,8 @@ pub(crate) fn from_server(body: &[u8]) -> Error {
     let (code, kind) = classify(number);
     let error = Error::new(kind, code, format!("{text} (error {number})"));
     match number {
-        1045 | 1698 => error.remedy("user and password in the URL, or on the server: CREATE USER … IDENTIFIED BY …; GRANT …"),
+        1045 | 1698 => error
+            .remedy("user and password in the URL, or on the server: CREATE USER … IDENTIFIED BY …; GRANT …"),
         1130 => error.remedy("on the server: CREATE USER user@'%' IDENTIFIED BY …"),
         1129 => error.remedy("on the server: FLUSH HOSTS, or TRUNCATE TABLE performance_schema.host_cache"),
         1049 => error.remedy("name a database that exists in the URL, or none"),
@@ -230,7 +231,12 @@ pub(crate) fn from_server(body: &[u8]) -> Error {
 fn log_error(text: &str) -> Error {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let message = format!("{text} (error {FATAL_LOG_ERROR})");
-    if has(&["has connected to the master", "has connected to the source", "as this slave", "as this replica"]) {
+    if has(&[
+        "has connected to the master",
+        "has connected to the source",
+        "as this slave",
+        "as this replica",
+    ]) {
         return Error::transient(EVICTED, message);
     }
     if has(&["purged", "not find first log", "Could not find GTID state", "missing GTID", "older than"]) {
@@ -330,8 +336,14 @@ mod tests {
         for (text, code) in [
             ("Cannot replicate because the source purged required binary logs.", PURGED),
             ("Could not find first log file name in binary log index file", PURGED),
-            ("A slave with the same server_uuid/server_id as this slave has connected to the master", EVICTED),
-            ("Client requested source to start replication from impossible position; the first event", NOT_IN_LOG),
+            (
+                "A slave with the same server_uuid/server_id as this slave has connected to the master",
+                EVICTED,
+            ),
+            (
+                "Client requested source to start replication from impossible position; the first event",
+                NOT_IN_LOG,
+            ),
             (
                 "Error: connecting slave requested to start from GTID 0-1-99, which is not in the master's binlog",
                 NOT_IN_LOG,

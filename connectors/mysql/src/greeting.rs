@@ -42,7 +42,9 @@ impl Greeting {
         let short = || error::protocol("the greeting of the server is shorter than it must be");
         let (protocol, rest) = body.split_first().ok_or_else(short)?;
         if *protocol != 10 {
-            return Err(error::protocol(format!("the server speaks protocol {protocol}; version 10 is known")));
+            return Err(error::protocol(format!(
+                "the server speaks protocol {protocol}; version 10 is known"
+            )));
         }
         let end = rest.iter().position(|byte| *byte == 0).ok_or_else(short)?;
         let (version, rest) = rest.split_at_checked(end).ok_or_else(short)?;

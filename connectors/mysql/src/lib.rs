@@ -2,19 +2,25 @@
 
 mod auth;
 pub mod binlog;
+pub mod check;
+pub mod config;
 mod connect;
 pub mod connection;
 pub mod dump;
 pub mod error;
+mod grants;
 mod greeting;
 pub mod quote;
 pub mod rows;
+pub mod server;
 pub mod url;
 pub mod version;
 mod wire;
 
+pub use config::Config;
 pub use connection::Connection;
 pub use dump::{Dump, Log, Start};
+pub use server::Server;
 pub use tailwater_transport::Pace;
 pub use url::Url;
 pub use version::{Flavour, Version};

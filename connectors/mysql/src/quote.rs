@@ -31,7 +31,9 @@ mod tests {
         for (name, quoted) in [("t", "`t`"), ("we`ird", "`we``ird`"), ("", "``"), ("ä b\\", "`ä b\\`")] {
             assert_eq!(identifier(name), quoted);
         }
-        for (text, quoted) in [("a", "'a'"), ("it's", "_utf8mb4 x'69742773'"), ("\\", "_utf8mb4 x'5c'"), ("", "''")] {
+        for (text, quoted) in
+            [("a", "'a'"), ("it's", "_utf8mb4 x'69742773'"), ("\\", "_utf8mb4 x'5c'"), ("", "''")]
+        {
             assert_eq!(literal(text), quoted);
         }
         assert_eq!(qualified("s", "a.b"), "`s`.`a.b`");

@@ -55,9 +55,10 @@ impl<'c> Rows<'c> {
             Some(0xfb) => return Err(error::protocol("the server asks for a local file")),
             Some(_) | None => Reader(body).number()?,
         };
-        let count = usize::from(u16::try_from(count).map_err(|error| {
-            error::protocol(format!("a result of {count} columns: {error}"))
-        })?);
+        let count = usize::from(
+            u16::try_from(count)
+                .map_err(|error| error::protocol(format!("a result of {count} columns: {error}")))?,
+        );
         let mut columns = Vec::with_capacity(count);
         while columns.len() < count {
             let place = connection.receive().await?;
@@ -106,9 +107,7 @@ impl<'c> Rows<'c> {
                 self.connection.set_state(State::Idle);
                 Err(error::from_server(self.connection.body(place)))
             }
-            Some(_) => {
-                Ok(Some(TextRow { bytes: self.connection.body(place), columns: self.columns.len() }))
-            }
+            Some(_) => Ok(Some(TextRow { bytes: self.connection.body(place), columns: self.columns.len() })),
             None => Err(error::protocol("a row is empty")),
         }
     }

@@ -14,15 +14,8 @@ const PORT: u16 = 3306;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Every parameter that may follow the `?`.
-pub const PARAMETERS: &[&str] = &[
-    "connect-timeout",
-    "server-public-key-path",
-    "socket",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-];
+pub const PARAMETERS: &[&str] =
+    &["connect-timeout", "server-public-key-path", "socket", "ssl-ca", "ssl-cert", "ssl-key", "ssl-mode"];
 
 /// A parsed connection URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,8 +212,9 @@ fn parse_host(host: &str) -> Result<Host> {
         }
         None => match host.split_once(':') {
             Some((_, port)) if port.contains(':') => {
-                return Err(bad("the host has more than one colon")
-                    .remedy("put an IPv6 address in brackets: [::1]"));
+                return Err(
+                    bad("the host has more than one colon").remedy("put an IPv6 address in brackets: [::1]")
+                );
             }
             Some((name, port)) => (name, port),
             None => (host, ""),

@@ -31,7 +31,8 @@ impl Version {
         let flavour = if is_mariadb { Flavour::MariaDb } else { Flavour::MySql };
         // MariaDB puts this before its own version in the greeting, for old replicas.
         let text = if is_mariadb { text.strip_prefix("5.5.5-").unwrap_or(text) } else { text };
-        let mut parts = text.split(|letter: char| !letter.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+        let mut parts =
+            text.split(|letter: char| !letter.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
         let mut part = || parts.next().unwrap_or(0);
         Self { flavour, number: (part(), part(), part()), text: text.to_owned() }
     }

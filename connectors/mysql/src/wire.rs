@@ -186,7 +186,9 @@ mod tests {
     #[test]
     fn pieces_of_16_mib_are_joined() {
         let long = |length: usize| (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect::<Vec<_>>();
-        for length in [PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, 2 * PIECE_BYTES + 70_000] {
+        for length in
+            [PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, 2 * PIECE_BYTES + 70_000]
+        {
             let bodies = vec![b"before".to_vec(), long(length), b"after".to_vec()];
             assert!(decoded(&encoded(&bodies), |_| 1_000_003) == bodies, "{length}");
         }

@@ -145,9 +145,7 @@ async fn open_stream(
     security: Security,
 ) -> Result<Connection> {
     let transport = match address {
-        Address::Unix(path) => {
-            Transport::unix(path).await.map_err(|error| error::from_io(&error))?
-        }
+        Address::Unix(path) => Transport::unix(path).await.map_err(|error| error::from_io(&error))?,
         Address::Tcp(address) => {
             let stream = Transport::tcp(*address).await.map_err(|error| error::from_io(&error))?;
             match (security, host) {

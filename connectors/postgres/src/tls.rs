@@ -100,7 +100,8 @@ pub(crate) fn server_end_point(transport: &Transport) -> Result<Option<Vec<u8>>>
         Transport::Tls(stream) => {
             let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
             let certificate = certificate.ok_or_else(|| refused("the server shows no certificate"))?;
-            endpoint::hash(certificate).map_err(|error| refused(format!("the certificate of the server: {error}")))
+            endpoint::hash(certificate)
+                .map_err(|error| refused(format!("the certificate of the server: {error}")))
         }
     }
 }
