@@ -298,7 +298,7 @@ mod tests {
             (&b""[..], error::UNREACHABLE, "no answer within 1 s"),
             (b"HTTP/1.1 400\r\n", error::PROTOCOL, "not those of a MySQL server"),
             (b"\x01\0\0\0\x09", error::PROTOCOL, "protocol 9"),
-            (b"\x0a\0\0\0\xff\x10\x04Too many", error::UNREACHABLE, "no answer"),
+            (b"\x20\0\0\0\xff\x10\x04Too many", error::UNREACHABLE, "no answer"),
             (b"\x0b\0\0\0\xff\x10\x04Too many", error::UNAVAILABLE, "Too many (error 1040)"),
         ] {
             let error = after(bytes).await;
