@@ -91,13 +91,7 @@ async fn open_address(url: &Url, address: &Address) -> Result<Connection> {
 
 /// Reads the server's greeting and not one byte more: what follows may belong to TLS.
 async fn greeted(transport: &mut Transport) -> Result<Greeting> {
-    let io = |error: std::io::Error| {
-        if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            error::ended()
-        } else {
-            error::from_io(&error)
-        }
-    };
+    let io = |error| error::from_io(&error);
     let mut header = [0; 4];
     transport.read_exact(&mut header).await.map_err(io)?;
     let [low, middle, high, sequence] = header;

@@ -137,11 +137,15 @@ impl Connection {
     /// What the server reports; the session stays usable after it.
     pub async fn query(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let mut rows = self.rows(sql).await?;
-        let mut owned = Vec::new();
+        let mut owned = Ok(Vec::new());
+        // Read to the end even where a row is not text: the session stays usable.
         while let Some(row) = rows.next().await? {
-            owned.push(row.to_owned_text()?);
+            owned = owned.and_then(|mut rows| {
+                rows.push(row.to_owned_text()?);
+                Ok(rows)
+            });
         }
-        Ok(owned)
+        owned
     }
 
     /// Runs one statement and hands out its rows one by one. Where they are not read to the end, the session is of no

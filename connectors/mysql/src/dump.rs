@@ -125,7 +125,12 @@ impl Connection {
         body.put_u32_le(0);
         body.put_u32_le(0);
         self.command(COM_REGISTER_SLAVE, &body).await?;
-        self.answered_ok("the registration").await?;
+        // Without the right to it, the server says what it says to a wrong password.
+        self.answered_ok("the registration").await.map_err(|error| match error.code() {
+            error::LOGIN => Error::operator(error::NO_RIGHT, error.message())
+                .remedy("GRANT REPLICATION SLAVE ON *.* TO the user in the URL"),
+            _ => error,
+        })?;
         Ok(checksums)
     }
 }
@@ -209,5 +214,63 @@ fn read(packet: &[u8]) -> Result<&[u8]> {
         Some((0xff, _)) => Err(error::from_server(packet)),
         Some((0xfe, _)) => Err(Error::transient(error::LOG_ENDED, "the server ended the log")),
         Some(_) | None => Err(error::protocol("a packet of the log is none")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tailwater_transport::Transport;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    fn log(stream: UnixStream) -> Log {
+        let connection = Connection::new(Transport::Unix(stream), 1);
+        Log { connection, silence_max: Duration::from_secs(60), waiting_since: None, checksums: true }
+    }
+
+    #[tokio::test]
+    async fn an_event_whose_wait_was_dropped_comes_whole_later() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut log = log(ours);
+        let packet = b"\x06\0\0\x01\0event";
+        for end in 1..packet.len() {
+            theirs.write_all(&packet[end - 1..end]).await.unwrap();
+            let waiting = tokio::time::timeout(Duration::from_millis(2), log.next_event());
+            assert!(waiting.await.is_err(), "{end}");
+        }
+        assert_eq!(log.event().unwrap(), None);
+        theirs.write_all(b"t").await.unwrap();
+        assert_eq!(log.next_event().await.unwrap(), b"event");
+    }
+
+    #[tokio::test]
+    async fn the_log_ends_in_an_error_that_passes() {
+        for (bytes, code) in [
+            (&b"\x05\0\0\x01\xfe\0\0\0\0"[..], error::LOG_ENDED),
+            (b"\x03\0\0\x01\xff\xd4\x04", error::LOG_UNREADABLE),
+            (b"\x01\0\0\x01\x07", error::PROTOCOL),
+            (b"", error::UNREACHABLE),
+        ] {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            theirs.write_all(bytes).await.unwrap();
+            drop(theirs);
+            assert_eq!(log(ours).next_event().await.unwrap_err().code(), code);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_server_is_left() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut log = log(ours);
+        let begun = Instant::now();
+        // Waits that are dropped do not begin the time anew.
+        for _ in 0..59 {
+            assert!(tokio::time::timeout(Duration::from_secs(1), log.fill()).await.is_err());
+        }
+        let error = log.fill().await.unwrap_err();
+        assert!(error.to_string().contains("silent for 60 s"), "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(61));
     }
 }

@@ -267,6 +267,8 @@ fn log_error(text: &str) -> Error {
 /// A failure of the socket, or of TLS on it.
 pub(crate) fn from_io(error: &io::Error) -> Error {
     match tls::lasting(error) {
+        // Where TLS is not taken leave of, the text of its error is about that alone.
+        None if error.kind() == io::ErrorKind::UnexpectedEof => ended(),
         Some(failure) => Error::operator(TLS, failure.to_string()),
         None => Error::transient(UNREACHABLE, error.to_string()),
     }

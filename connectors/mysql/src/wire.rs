@@ -10,6 +10,12 @@ use crate::error;
 /// The buffer's size unless one packet needs more.
 const START_BYTES: usize = 256 * 1024;
 
+/// No read asks for less.
+const ROOM_BYTES_MIN: usize = 64 * 1024;
+
+/// A large buffer grows by so much at a time, so that a packet of 1 GiB does not take two.
+const GROWTH_BYTES_MAX: usize = 64 << 20;
+
 /// A packet of this length goes on in the next one.
 const PIECE_BYTES: usize = 0xff_ffff;
 
@@ -53,19 +59,19 @@ impl Inbox {
         self.sequence = sequence;
     }
 
-    /// Free space to read into, at least a quarter of the buffer. Packets handed out before are gone.
+    /// Free space to read into, at least [`ROOM_BYTES_MIN`]. Packets handed out before are gone.
     pub(crate) fn room(&mut self) -> &mut [u8] {
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
             if self.bytes.len() > START_BYTES && self.small_reads > SMALL_READS_MAX {
                 self.bytes = vec![0; START_BYTES];
             }
-        } else if self.bytes.len() - self.end < self.bytes.len() / 4 && self.start > 0 {
+        } else if self.bytes.len() - self.end < ROOM_BYTES_MIN && self.start > 0 {
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
-        if self.bytes.len() - self.end < self.bytes.len() / 4 {
-            self.bytes.resize(self.bytes.len() * 2, 0);
+        if self.bytes.len() - self.end < ROOM_BYTES_MIN {
+            self.bytes.resize(self.bytes.len() + self.bytes.len().min(GROWTH_BYTES_MAX), 0);
             self.small_reads = 0;
         }
         self.bytes.get_mut(self.end..).unwrap_or_default()
