@@ -2,3 +2,4 @@
 
 pub mod binlog;
 pub mod error;
+pub mod gtid;

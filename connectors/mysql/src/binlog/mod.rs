@@ -12,3 +12,4 @@ pub mod event;
 pub mod header;
 pub mod payload;
 mod reader;
+pub mod table_map;

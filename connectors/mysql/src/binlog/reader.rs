@@ -22,10 +22,6 @@ impl<'a> Reader<'a> {
         self.left.is_empty()
     }
 
-    pub(crate) fn left(&self) -> usize {
-        self.left.len()
-    }
-
     /// Everything that is left.
     pub(crate) fn rest(self) -> &'a [u8] {
         self.left
