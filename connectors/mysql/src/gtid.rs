@@ -380,3 +380,114 @@ impl fmt::Display for MariaGtids {
         f.write_str(&text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const A: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+    const B: &str = "4e11fa47-71ca-11e1-9e33-c80aa9429562";
+
+    fn set(text: &str) -> GtidSet {
+        GtidSet::parse(text).unwrap()
+    }
+
+    fn uuid() -> [u8; 16] {
+        parse_uuid(A).unwrap()
+    }
+
+    #[test]
+    fn any_text_of_a_set_becomes_the_one_form() {
+        for (text, form) in [
+            ("", String::new()),
+            (&format!("{A}:1"), format!("{A}:1")),
+            (&format!(" {B}:1-5 ,\n{A}:7-9:1-3:4,\r\n{A}:9-12"), format!("{A}:1-4:7-12,{B}:1-5")),
+            (&format!("{}:2 - 3", A.to_uppercase().replace('-', "")), format!("{A}:2-3")),
+            (&format!("{A}:1-5:TAG:1-2:_t:9:3,{A}:tag:3"), format!("{A}:1-5,{A}:_t:3:9,{A}:tag:1-3")),
+        ] {
+            assert_eq!(set(text).to_string(), form);
+            assert_eq!(set(&form), set(text));
+        }
+    }
+
+    #[test]
+    fn what_is_no_set_is_refused() {
+        for text in ["x", "3e11fa47:1", &format!("{A}:0"), &format!("{A}:5-4"), &format!("{A}:1-"), &format!("{A}:9t:1")] {
+            assert_eq!(GtidSet::parse(text).unwrap_err().code(), "TW-MY-042", "{text}");
+        }
+        assert!(GtidSet::parse(&format!("{A}:1-9223372036854775807")).is_err());
+        assert!(GtidSet::parse(&format!("{A}:{}:1", "t".repeat(33))).is_err());
+    }
+
+    #[test]
+    fn the_next_number_moves_one_end() {
+        let mut all = set(&format!("{A}:1-5:8-9,{A}:t:1,{B}:1"));
+        all.add(&uuid(), "", 10);
+        assert_eq!(all.to_string(), format!("{A}:1-5:8-10,{A}:t:1,{B}:1"));
+        all.add(&uuid(), "", 7);
+        all.add(&uuid(), "", 6);
+        all.add(&uuid(), "", 6);
+        assert_eq!(all.to_string(), format!("{A}:1-10,{A}:t:1,{B}:1"));
+        all.add(&uuid(), "new", 3);
+        assert_eq!(all.to_string(), format!("{A}:1-10,{A}:new:3,{A}:t:1,{B}:1"));
+        assert!(all.contains(&uuid(), "new", 3) && !all.contains(&uuid(), "new", 4));
+        assert_eq!(all, set(&all.to_string()));
+    }
+
+    #[test]
+    fn an_untagged_set_is_sent_in_the_old_form() {
+        let bytes = set(&format!("{A}:1-5:7")).encode();
+        let mut expected = vec![1, 0, 0, 0, 0, 0, 0, 0];
+        expected.extend_from_slice(&uuid());
+        for number in [2_u64, 1, 6, 7, 8] {
+            expected.extend_from_slice(&number.to_le_bytes());
+        }
+        assert_eq!(bytes, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_set_of_numbers(
+            ours in prop::collection::vec((1_u64..60, 0_u64..9), 0..12),
+            theirs in prop::collection::vec((1_u64..60, 0_u64..9), 0..12),
+        ) {
+            let numbers = |of: &[(u64, u64)]| -> BTreeSet<u64> { of.iter().flat_map(|&(a, n)| a..=a + n).collect() };
+            let text = |of: &[(u64, u64)]| {
+                of.iter().map(|(a, n)| format!("{A}:{a}-{}", a + n)).collect::<Vec<_>>().join(",")
+            };
+            let of = |numbers: &BTreeSet<u64>| {
+                let mut set = GtidSet::default();
+                numbers.iter().for_each(|&number| set.add(&uuid(), "", number));
+                set
+            };
+            let (a, b) = (numbers(&ours), numbers(&theirs));
+            let (left, right) = (set(&text(&ours)), set(&text(&theirs)));
+            prop_assert_eq!(&left, &of(&a));
+            prop_assert_eq!(left.is_subset(&right), a.is_subset(&b));
+            prop_assert_eq!(left.subtract(&right), of(&(&a - &b)));
+            prop_assert!((1..70).all(|number| left.contains(&uuid(), "", number) == a.contains(&number)));
+        }
+
+        #[test]
+        fn no_text_panics(text in "[0-9a-f:, -]{0,60}") {
+            drop(GtidSet::parse(&text));
+            drop(MariaGtids::parse(&text));
+        }
+    }
+
+    #[test]
+    fn mariadbs_list_is_sorted_by_domain() {
+        let mut list = MariaGtids::parse(" 1-2-3,\n0-1-5").unwrap();
+        list.set(0, 7, 6);
+        list.set(3, 1, 18_446_744_073_709_551_615);
+        assert_eq!(list.to_string(), "0-7-6,1-2-3,3-1-18446744073709551615");
+        assert_eq!(list.get(1), Some((2, 3)));
+        for text in ["1", "1-2", "1-2-3-4", "a-1-2", "4294967296-1-1", "0-1-1,0-2-2"] {
+            assert_eq!(MariaGtids::parse(text).unwrap_err().code(), "TW-MY-042", "{text}");
+        }
+    }
+}

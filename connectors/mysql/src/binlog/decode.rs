@@ -223,6 +223,11 @@ fn client_collation(status: &[u8]) -> Result<Option<u16>> {
             // Microseconds.
             13 | 128 => skip(&mut reader, 3)?,
             16 | 19 | 20 => skip(&mut reader, 1)?,
+            // MariaDB's default collations of character sets.
+            131 => {
+                let count = usize::from(reader.u8()?);
+                skip(&mut reader, count * 4)?;
+            }
             _unknown => break,
         }
     }

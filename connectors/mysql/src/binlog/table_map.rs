@@ -4,7 +4,7 @@
 use tailwater_core::Result;
 
 use super::columns::{Described, Stored};
-use super::event::{Columns, TableMap};
+use super::event::{Columns, Format, TableMap};
 use super::reader::Reader;
 use crate::error::{malformed, unknown_column_type};
 
@@ -29,11 +29,11 @@ mod block {
 }
 
 impl TableMap<'_> {
-    /// The columns. Labels of ENUM and SET become UTF-8 through `to_utf8`.
+    /// The columns, as the server of `format` lists them. Labels of ENUM and SET become UTF-8 through `to_utf8`.
     ///
     /// # Errors
     /// A type that is not known, metadata that does not fit the types, or labels whose character set is not known.
-    pub fn columns(&self, to_utf8: ToUtf8<'_>) -> Result<Columns> {
+    pub fn columns(&self, format: &Format, to_utf8: ToUtf8<'_>) -> Result<Columns> {
         let mut metadata = Reader::new(self.metadata, "a table's column metadata");
         let mut columns = Vec::with_capacity(self.types.len());
         for (index, &type_number) in self.types.iter().enumerate() {
@@ -53,7 +53,8 @@ impl TableMap<'_> {
         if !metadata.is_empty() {
             return Err(malformed("a table's column metadata is longer than its columns"));
         }
-        let mut described = Optional { columns, labels: Vec::new() };
+        let is_text = if format.is_mariadb() { is_maria_text } else { is_mysql_text };
+        let mut described = Optional { columns, is_text, labels: Vec::new() };
         let mut optional = Reader::new(self.optional, "a table's optional metadata");
         while !optional.is_empty() {
             let number = optional.u8()?;
@@ -175,6 +176,16 @@ fn is_text(column: &Described) -> bool {
     )
 }
 
+/// MySQL counts its vectors among the texts when it lists collations, as bytes.
+fn is_mysql_text(column: &Described) -> bool {
+    is_text(column) || is_vector(column)
+}
+
+/// MariaDB its geometries.
+fn is_maria_text(column: &Described) -> bool {
+    is_text(column) || is_geometry(column)
+}
+
 fn is_enum(column: &Described) -> bool {
     matches!(column.stored, Stored::Enum { .. })
 }
@@ -198,6 +209,8 @@ fn is_vector(column: &Described) -> bool {
 /// The columns while the blocks are read.
 struct Optional<'a> {
     columns: Vec<Described>,
+    /// Which of them have a place in the lists of collations.
+    is_text: fn(&Described) -> bool,
     /// Labels by column: their character set may be told after them.
     labels: Vec<(usize, Vec<&'a [u8]>)>,
 }
@@ -206,38 +219,45 @@ impl<'a> Optional<'a> {
     fn block(&mut self, number: u8, value: &'a [u8]) -> Result<()> {
         let mut reader = Reader::new(value, "a block of a table's optional metadata");
         match number {
-            block::SIGNEDNESS => {
-                for (index, column) in self.those(is_number).enumerate() {
-                    column.unsigned = Some(bit(value, index, true));
-                }
-                Ok(())
-            }
-            block::DEFAULT_CHARSET => self.default_collation(&mut reader, is_text),
-            block::COLUMN_CHARSET => self.collations(&mut reader, is_text),
-            block::ENUM_AND_SET_DEFAULT_CHARSET => self.default_collation(&mut reader, is_labelled),
-            block::ENUM_AND_SET_COLUMN_CHARSET => self.collations(&mut reader, is_labelled),
-            block::COLUMN_NAME => self.names(&mut reader),
-            block::SET_STR_VALUE => self.labels(&mut reader, is_set),
-            block::ENUM_STR_VALUE => self.labels(&mut reader, is_enum),
+            block::SIGNEDNESS => self.bits(&mut reader, is_number, |column, set| column.unsigned = Some(set))?,
+            block::DEFAULT_CHARSET => self.default_collation(&mut reader, self.is_text)?,
+            block::COLUMN_CHARSET => self.collations(&mut reader, self.is_text)?,
+            block::ENUM_AND_SET_DEFAULT_CHARSET => self.default_collation(&mut reader, is_labelled)?,
+            block::ENUM_AND_SET_COLUMN_CHARSET => self.collations(&mut reader, is_labelled)?,
+            block::COLUMN_NAME => self.names(&mut reader)?,
+            block::SET_STR_VALUE => self.labels(&mut reader, is_set)?,
+            block::ENUM_STR_VALUE => self.labels(&mut reader, is_enum)?,
             block::GEOMETRY_TYPE => self.those(is_geometry).try_for_each(|column| {
                 column.geometry = Some(narrow(reader.packed()?)?);
                 Ok(())
-            }),
-            block::SIMPLE_PRIMARY_KEY => self.key(&mut reader, false),
-            block::PRIMARY_KEY_WITH_PREFIX => self.key(&mut reader, true),
-            block::COLUMN_VISIBILITY => {
-                for (index, column) in self.columns.iter_mut().enumerate() {
-                    column.visible = bit(value, index, true);
-                }
-                Ok(())
-            }
+            })?,
+            block::SIMPLE_PRIMARY_KEY => self.key(&mut reader, false)?,
+            block::PRIMARY_KEY_WITH_PREFIX => self.key(&mut reader, true)?,
+            block::COLUMN_VISIBILITY => self.bits(&mut reader, |_| true, |column, set| column.visible = set)?,
             block::VECTOR_DIMENSIONALITY => self.those(is_vector).try_for_each(|column| {
                 column.dimensions = Some(narrow(reader.packed()?)?);
                 Ok(())
-            }),
+            })?,
             // Optional by its name: it says more about the columns, and changes nothing of what the others say.
-            _added_later => Ok(()),
+            _added_later => return Ok(()),
         }
+        // What a server counts otherwise than we do must not shift one column's property to the next.
+        match reader.is_empty() {
+            true => Ok(()),
+            false => Err(malformed(format!("block {number} of a table's metadata is longer than its columns"))),
+        }
+    }
+
+    /// One bit for each, from the highest of every byte.
+    fn bits(
+        &mut self,
+        reader: &mut Reader<'_>,
+        which: fn(&Described) -> bool,
+        set: fn(&mut Described, bool),
+    ) -> Result<()> {
+        let bits = reader.take(self.those(which).count().div_ceil(8))?;
+        self.those(which).enumerate().for_each(|(index, column)| set(column, bit(bits, index, true)));
+        Ok(())
     }
 
     fn those(&mut self, which: fn(&Described) -> bool) -> impl Iterator<Item = &mut Described> {
