@@ -66,3 +66,43 @@ impl Inflater {
         usize::try_from(self.zlib.total_in()).unwrap_or(usize::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn deflated(text: &[u8], length: usize) -> Vec<u8> {
+        let mut zlib = flate2::write::ZlibEncoder::new(vec![0x82], flate2::Compression::default());
+        zlib.get_mut().extend_from_slice(&u16::try_from(length).unwrap().to_be_bytes());
+        zlib.write_all(text).unwrap();
+        zlib.finish().unwrap()
+    }
+
+    #[test]
+    fn what_was_compressed_comes_back() {
+        let (mut inflater, mut into) = (Inflater::default(), vec![9; 3]);
+        for text in [vec![b'x'; 60_000], Vec::new(), b"short".to_vec(), (0..=255).collect()] {
+            inflater.inflate(&deflated(&text, text.len()), &mut into).unwrap();
+            assert_eq!(into, text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_as_it_says_is_an_error() {
+        let (mut inflater, mut into) = (Inflater::default(), Vec::new());
+        let text = vec![b'x'; 1000];
+        let whole = deflated(&text, 1000);
+        let mut other_method = whole.clone();
+        other_method[0] = 0x92;
+        let longer = [whole.clone(), vec![0]].concat();
+        let cut = (0..whole.len()).map(|end| whole[..end].to_vec());
+        let wrong = [deflated(&text, 999), deflated(&text, 1001), deflated(&text, 60_000), other_method, longer];
+        for source in cut.chain(wrong) {
+            assert_eq!(inflater.inflate(&source, &mut into).unwrap_err().code(), "TW-MY-040");
+        }
+        inflater.inflate(&whole, &mut into).unwrap();
+        assert_eq!(into, text);
+    }
+}

@@ -252,3 +252,101 @@ fn skip_schemas(reader: &mut Reader<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binlog::event::Gtid;
+
+    /// An event with that number, `log_pos` and flags.
+    fn event(kind: u8, log_pos: u32, flags: u16, body: &[u8]) -> Vec<u8> {
+        let bytes = u32::try_from(Header::BYTES + body.len()).unwrap();
+        let mut event = vec![0, 0, 0, 0, kind, 1, 0, 0, 0];
+        event.extend_from_slice(&bytes.to_le_bytes());
+        event.extend_from_slice(&log_pos.to_le_bytes());
+        event.extend_from_slice(&flags.to_le_bytes());
+        event.extend_from_slice(body);
+        event
+    }
+
+    fn mariadb() -> Format {
+        Format { server_version: "11.8.6-MariaDB".into(), ..Format::unknown() }
+    }
+
+    fn says<'a>(event: &'a [u8], format: &Format) -> Event<'a> {
+        decode(event, format).unwrap().1
+    }
+
+    #[test]
+    fn an_unknown_event_stops_unless_it_may_be_passed_over() {
+        for kind in [0, 1, 7, 20, 43, 159, 172, 255] {
+            let error = decode(&event(kind, 9, 0, b"?"), &Format::unknown()).unwrap_err();
+            assert_eq!(error.code(), "TW-MY-041");
+            assert!(error.to_string().contains(&format!("kind {kind} ")), "{error}");
+            let passed = event(kind, 9, Header::IGNORABLE, b"?");
+            assert_eq!(says(&passed, &Format::unknown()), Event::Ignorable);
+        }
+    }
+
+    #[test]
+    fn heartbeats_say_where_the_dump_stands() {
+        let v1 = event(27, 9, 0, b"binlog.000002");
+        let expected = Event::Heartbeat { file: b"binlog.000002", position: None };
+        assert_eq!(says(&v1, &mariadb()), expected);
+        assert_eq!(says(&v1, &Format::unknown()), expected);
+        let far = [&(1_u64 << 33).to_le_bytes()[..], b"binlog.000002"].concat();
+        let expected = Event::Heartbeat { file: b"binlog.000002", position: Some(1 << 33) };
+        assert_eq!(says(&event(27, 0, 0, &far), &mariadb()), expected);
+        let v2 = [b"\x01\x0dbinlog.000002\x02\x09\xFE".as_slice(), &(1_u64 << 33).to_le_bytes(), &[0]].concat();
+        assert_eq!(says(&event(41, 9, 0, &v2), &Format::unknown()), expected);
+    }
+
+    #[test]
+    fn an_incident_says_what_is_lost() {
+        let lost = event(26, 9, 0, b"\x01\x00\x04lost");
+        assert_eq!(says(&lost, &Format::unknown()), Event::Incident { number: 1, message: b"lost" });
+    }
+
+    #[test]
+    fn gtids_of_every_version_are_read() {
+        let gtid = |body: &[u8]| match says(&event(33, 9, 0, body), &Format::unknown()) {
+            Event::Gtid(Gtid { number, commit_time_us, original_commit_time_us, bytes, .. }) => {
+                (number, commit_time_us, original_commit_time_us, bytes)
+            }
+            other => panic!("{other:?}"),
+        };
+        let v56 = [&[1][..], &[7; 16], &5_u64.to_le_bytes()].concat();
+        assert_eq!(gtid(&v56), (5, 0, 0, 0));
+        let v57 = [&v56[..], &[2], &[0; 16]].concat();
+        assert_eq!(gtid(&v57), (5, 0, 0, 0));
+        let alone = [&v57[..], &[3, 0, 0, 0, 0, 0, 0], &[0xFC, 0, 1], &[0; 4]].concat();
+        assert_eq!(gtid(&alone), (5, 3, 3, 256));
+        let replica = [&v57[..], &[3, 0, 0, 0, 0, 0, 0x80, 2, 0, 0, 0, 0, 0, 0], &[77], &[0; 4]].concat();
+        assert_eq!(gtid(&replica), (5, 3, 2, 77));
+    }
+
+    #[test]
+    fn the_clients_collation_is_found_behind_other_variables() {
+        let names = [12, 2, b'a', 0, b'b', 0];
+        let before = [&[0, 1, 2, 3, 4][..], &[2, 1, b's', 0], &names, &[12, 254], &[11, 1, b'u', 0], &[5, 1, b'Z']];
+        let status = [before.concat(), vec![4, 8, 0, 9, 0, 9, 0]].concat();
+        assert_eq!(client_collation(&status).unwrap(), Some(8));
+        assert_eq!(client_collation(&[99, 4, 8, 0]).unwrap(), None);
+        assert_eq!(client_collation(&[]).unwrap(), None);
+        for end in [1, 6, 8, status.len() - 5] {
+            client_collation(&status[..end]).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn rows_of_version_2_skip_what_ndb_adds() {
+        let format = Format { post_header_bytes: vec![10; 40], ..Format::unknown() };
+        let body = [&[7, 0, 0, 0, 0, 0, 1, 0][..], &[5, 0, 9, 9, 9], &[2, 3, 1], b"images"].concat();
+        let update = event(31, 9, 0, &body);
+        let Event::Rows(rows) = says(&update, &format) else { panic!("rows") };
+        assert_eq!((rows.table, rows.ends_statement, rows.columns), (7, true, 2));
+        assert_eq!((rows.first_present, rows.second_present, rows.images), (&[3][..], &[1][..], &b"images"[..]));
+        let before_any_format = decode(&update, &Format::unknown()).unwrap_err();
+        assert_eq!(before_any_format.code(), "TW-MY-040");
+    }
+}

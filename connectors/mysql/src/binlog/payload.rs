@@ -179,3 +179,78 @@ impl PayloadReader {
         Ok(self.end > before)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An event of `bytes` in all, of a kind nobody reads.
+    fn event(bytes: usize, fill: u8) -> Vec<u8> {
+        let mut event = vec![0, 0, 0, 0, 2, 1, 0, 0, 0];
+        event.extend_from_slice(&u32::try_from(bytes).unwrap().to_le_bytes());
+        event.extend_from_slice(&[0; 6]);
+        event.resize(bytes, fill);
+        event
+    }
+
+    fn read(payload: &Payload<'_>) -> Result<Vec<Vec<u8>>> {
+        let mut reader = PayloadReader::new()?;
+        // What another payload left behind must not matter.
+        reader.begin(&Payload { zstd: false, inflated_bytes: 100, content: &[0; 100] })?;
+        drop(reader.next_event(&[0; 50]));
+        reader.begin(payload)?;
+        let mut events = Vec::new();
+        while let Some(event) = reader.next_event(payload.content)? {
+            events.push(event.to_vec());
+            assert!(reader.buffer.len() <= BUFFER.max(2 << 20), "the buffer is bounded");
+        }
+        Ok(events)
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::encode_all(bytes, 3).unwrap()
+    }
+
+    fn events() -> Vec<Vec<u8>> {
+        let sizes = [19, 20, BUFFER - 1, BUFFER, BUFFER + 1, 1 << 20, 19, 3000];
+        sizes.iter().zip(1..).map(|(&bytes, fill)| event(bytes, fill)).chain([event(19, 0)]).collect()
+    }
+
+    #[test]
+    fn events_of_every_size_come_whole() {
+        let all = events().concat();
+        let inflated_bytes = all.len() as u64;
+        let compressed = zstd(&all);
+        assert_eq!(read(&Payload { zstd: true, inflated_bytes, content: &compressed }).unwrap(), events());
+        assert_eq!(read(&Payload { zstd: false, inflated_bytes, content: &all }).unwrap(), events());
+        // Several frames, cut in the middle of an event.
+        let frames = [zstd(&all[..30]), zstd(&[]), zstd(&all[30..])].concat();
+        assert_eq!(read(&Payload { zstd: true, inflated_bytes, content: &frames }).unwrap(), events());
+        assert!(read(&Payload { zstd: true, inflated_bytes: 0, content: &[] }).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_payload_that_is_not_what_it_says_is_an_error() {
+        let all = [event(100, 1), event(100, 2)].concat();
+        let compressed = zstd(&all);
+        let refused = |inflated_bytes, content: &[u8], zstd| {
+            let error = read(&Payload { zstd, inflated_bytes, content }).unwrap_err();
+            assert_eq!(error.code(), "TW-MY-040", "{error}");
+        };
+        for (content, zstd) in [(&all, false), (&compressed, true)] {
+            refused(199, content, zstd);
+            refused(201, content, zstd);
+            (0..content.len()).for_each(|end| refused(200, &content[..end], zstd));
+            refused(200, &[content.as_slice(), &[0]].concat(), zstd);
+        }
+        // A frame that nobody asked for behind the last one.
+        refused(200, &[compressed.clone(), zstd(&[1])].concat(), true);
+        let liar = [event(100, 1), event(100, 2)[..50].to_vec()].concat();
+        refused(150, &zstd(&liar), true);
+        let mut huge = event(30, 1);
+        huge[9..13].fill(0xFF);
+        refused(30, &huge, false);
+        huge[9..13].copy_from_slice(&18_u32.to_le_bytes());
+        refused(30, &huge, false);
+    }
+}
