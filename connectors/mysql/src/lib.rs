@@ -10,6 +10,7 @@ pub mod dump;
 pub mod error;
 mod grants;
 mod greeting;
+pub mod gtid;
 pub mod quote;
 pub mod rows;
 pub mod server;

@@ -4,4 +4,12 @@
 //! rows event; `value` writes one value as text, in the form of its [`Type`](tailwater_core::Type).
 
 pub mod columns;
+pub mod compressed;
+pub mod decode;
+mod decode_gtid;
+mod decode_rows;
 pub mod event;
+pub mod header;
+pub mod payload;
+mod reader;
+pub mod table_map;
