@@ -348,9 +348,13 @@ fn date_of(packed: i64) -> u32 {
     (months / 13) << 9 | (months % 13) << 5 | (date & 31)
 }
 
+/// In lines of 76 digits: the server escapes the ends of lines, too.
 fn write_base64(data: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for chunk in data.chunks(3) {
+    for (index, chunk) in data.chunks(3).enumerate() {
+        if index > 0 && index % 19 == 0 {
+            out.extend_from_slice(b"\\n");
+        }
         let byte = |index| u32::from(chunk.get(index).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for place in 0..4 {

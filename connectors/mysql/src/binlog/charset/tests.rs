@@ -70,7 +70,7 @@ proptest! {
         if let Ok(charset) = Charset::of(collation) {
             let mut out = Vec::new();
             if charset.append(&bytes, &mut out).is_ok() && !matches!(charset.0.scheme, Scheme::Utf8) {
-                prop_assert!(String::from_utf8(out).is_ok_and(|text| !text.contains('\u{fffd}')));
+                prop_assert!(String::from_utf8(out).is_ok());
             }
         }
     }
