@@ -49,7 +49,8 @@ impl RowWriter<'_> {
     /// Adds the value that `row` of the same batch has in that column, without another copy of its text.
     #[inline]
     pub fn repeat(&mut self, row: RowId, index: usize) {
-        let cell = (index < row.cells as usize).then(|| self.batch.cells.get(row.first as usize + index)).flatten();
+        let cell =
+            (index < row.cells as usize).then(|| self.batch.cells.get(row.first as usize + index)).flatten();
         let cell = cell.copied().unwrap_or(Cell { start: 0, len: UNSENT });
         self.batch.cells.push(cell);
     }

@@ -102,9 +102,7 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
 });
 
 /// Lines of a name and ranges `first-last:character`, in hexadecimal.
-fn lines(
-    text: &'static str,
-) -> impl Iterator<Item = (&'static str, impl Iterator<Item = (u32, u32, u32)>)> {
+fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, impl Iterator<Item = (u32, u32, u32)>)> {
     text.lines().filter_map(|line| line.split_once(' ')).map(|(name, ranges)| {
         let ranges = ranges.split(' ').filter_map(|range| {
             let (codes, character) = range.split_once(':')?;
@@ -174,7 +172,8 @@ fn append(scheme: &Scheme, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     match scheme {
         Scheme::Utf8 => out.extend_from_slice(bytes),
         Scheme::Utf16 { little_endian } => {
-            let from: fn([u8; 2]) -> u16 = if *little_endian { u16::from_le_bytes } else { u16::from_be_bytes };
+            let from: fn([u8; 2]) -> u16 =
+                if *little_endian { u16::from_le_bytes } else { u16::from_be_bytes };
             let (units, []) = bytes.as_chunks::<2>() else { return None };
             for character in char::decode_utf16(units.iter().map(|&unit| from(unit))) {
                 push(character.ok()?, out);

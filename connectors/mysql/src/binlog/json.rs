@@ -186,7 +186,9 @@ impl<'o> Printer<'o> {
             Json::Bool(true) => self.out.extend_from_slice(b"true"),
             Json::Bool(false) => self.out.extend_from_slice(b"false"),
             Json::Signed(number) => self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
-            Json::Unsigned(number) => self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes()),
+            Json::Unsigned(number) => {
+                self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes())
+            }
             Json::Double(number) => write_double(number, self.out)?,
             Json::String(text) => self.string(text, depth)?,
             Json::Opaque { kind, data } => {
@@ -332,7 +334,8 @@ fn write_opaque(kind: u8, data: &[u8], out: &mut Vec<u8>) -> Result<()> {
             Ok(())
         }
         other => {
-            write!(out, "\"base64:type{other}:").map_err(|error| malformed(format!("write JSON: {error}")))?;
+            write!(out, "\"base64:type{other}:")
+                .map_err(|error| malformed(format!("write JSON: {error}")))?;
             write_base64(data, out);
             out.push(b'"');
             Ok(())

@@ -60,23 +60,36 @@ pub(super) enum Form {
     Unsigned,
     Float4,
     Float8,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Year,
     Date,
     OldTime,
     OldDatetime,
     OldTimestamp,
-    Time { digits: u8 },
-    Datetime { digits: u8 },
-    Timestamp { digits: u8 },
+    Time {
+        digits: u8,
+    },
+    Datetime {
+        digits: u8,
+    },
+    Timestamp {
+        digits: u8,
+    },
     Text(Charset),
     /// Cut-off zeros are put back up to so many bytes.
-    Bytes { padded_to: usize },
+    Bytes {
+        padded_to: usize,
+    },
     CompressedText(Charset),
     CompressedBytes,
     Enum(Vec<String>),
     Set(Vec<String>),
-    Bit { bits: u8 },
+    Bit {
+        bits: u8,
+    },
     Json,
     Vector,
     Uuid,

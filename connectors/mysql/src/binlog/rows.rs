@@ -107,7 +107,12 @@ impl<'a> Images<'a> {
     }
 
     /// Writes one image. `after` is given for the second one of an update.
-    fn image(&mut self, present: Present<'a>, after: Option<Partial<'a>>, batch: &mut Batch) -> Result<RowId> {
+    fn image(
+        &mut self,
+        present: Present<'a>,
+        after: Option<Partial<'a>>,
+        batch: &mut Batch,
+    ) -> Result<RowId> {
         let plan = self.plan;
         let nulls = self.take(present.count.div_ceil(8))?;
         let keep = self.kind == RowsKind::PartialUpdate && after.is_none();
@@ -197,7 +202,10 @@ fn write_diff(column: &Planned, before: Option<&[u8]>, diffs: &[u8], row: &mut R
 impl<'a> Present<'a> {
     fn new(bitmap: &'a [u8], columns: usize) -> Result<Self> {
         if bitmap.len() != columns.div_ceil(8) {
-            return Err(malformed(format!("{} bytes that say which of {columns} columns are there", bitmap.len())));
+            return Err(malformed(format!(
+                "{} bytes that say which of {columns} columns are there",
+                bitmap.len()
+            )));
         }
         let count = (0..columns).filter(|&index| bit(bitmap, index)).count();
         Ok(Self { bitmap, count })

@@ -120,8 +120,7 @@ fn write_hms([hour, minute, second]: [u32; 3], out: &mut Vec<u8>) -> Result<()> 
     if hour > 99 {
         out.push(digit(hour / 100));
     }
-    let [h1, h2, m1, m2, s1, s2] =
-        [hour / 10, hour, minute / 10, minute, second / 10, second].map(digit);
+    let [h1, h2, m1, m2, s1, s2] = [hour / 10, hour, minute / 10, minute, second / 10, second].map(digit);
     out.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2]);
     Ok(())
 }
@@ -154,7 +153,11 @@ fn big_endian(bytes: &[u8]) -> Result<i64> {
     Ok(bytes.iter().fold(0, |number, &byte| number << 8 | i64::from(byte)))
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "its callers mask what they want of it")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "its callers mask what they want of it"
+)]
 fn low(number: i64) -> u32 {
     number as u32
 }
@@ -192,7 +195,10 @@ mod tests {
     #[test]
     fn prints_timestamps_to_the_end() {
         assert_eq!(text(|out| write_timestamp(1, &[], 0, out)), "1970-01-01 00:00:01+00");
-        assert_eq!(text(|out| write_timestamp(u32::MAX, &[0x0F, 0x42, 0x3F], 6, out)), "2106-02-07 06:28:15.999999+00");
+        assert_eq!(
+            text(|out| write_timestamp(u32::MAX, &[0x0F, 0x42, 0x3F], 6, out)),
+            "2106-02-07 06:28:15.999999+00"
+        );
         assert_eq!(text(|out| write_timestamp(951_782_400, &[], 0, out)), "2000-02-29 00:00:00+00");
     }
 

@@ -75,7 +75,12 @@ pub fn write_float8(number: f64, out: &mut Vec<u8>) -> Result<()> {
     write_float(format_args!("{number:e}"), number.is_finite(), 15, out)
 }
 
-fn write_float(scientific: std::fmt::Arguments<'_>, finite: bool, fixed_below: i32, out: &mut Vec<u8>) -> Result<()> {
+fn write_float(
+    scientific: std::fmt::Arguments<'_>,
+    finite: bool,
+    fixed_below: i32,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     if !finite {
         return Err(malformed("a float that is infinite or not a number"));
     }
@@ -346,7 +351,8 @@ fn padded<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 }
 
 pub(super) fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
-    <[u8; N]>::try_from(bytes).map_err(|_wrong| malformed(format!("{} bytes where {N} were expected", bytes.len())))
+    <[u8; N]>::try_from(bytes)
+        .map_err(|_wrong| malformed(format!("{} bytes where {N} were expected", bytes.len())))
 }
 
 /// At most eight bytes.

@@ -45,7 +45,10 @@ fn reads_several_bytes_as_the_server_does() {
     assert_eq!(text(95, &[0x81, 0x60, 0x82, 0xA0]), "\u{ff5e}\u{3042}");
     assert_eq!(text(12, &[0x8F, 0xA2, 0xB7, 0xA4, 0xA2, 0x8E, 0xB1]), "~\u{3042}\u{ff71}");
     assert_eq!(text(24, &[0xA1, 0xA4, 0xB0, 0xA1]), "\u{30fb}\u{554a}");
-    assert_eq!(text(248, &[0xA3, 0xA0, 0x81, 0x30, 0x84, 0x36, 0x90, 0x30, 0x81, 0x30]), "\u{e5e5}\u{a5}\u{10000}");
+    assert_eq!(
+        text(248, &[0xA3, 0xA0, 0x81, 0x30, 0x84, 0x36, 0x90, 0x30, 0x81, 0x30]),
+        "\u{e5e5}\u{a5}\u{10000}"
+    );
     assert_eq!(text(1, &[0xA4, 0xA4, 0xA1, 0x45]), "\u{4e2d}\u{2022}");
     assert_eq!(text(19, &[0xB0, 0xA1]), "\u{ac00}");
     assert_eq!(text(28, &[0xC4, 0xE3]), "\u{4f60}");
@@ -59,7 +62,9 @@ fn reads_wide_characters() {
     assert_eq!(text(54, &[0xD8, 0x3D, 0xDE, 0x00, 0, b'a']), "\u{1f600}a");
     assert_eq!(text(56, &[0x3D, 0xD8, 0x00, 0xDE]), "\u{1f600}");
     assert_eq!(text(60, &[0, 1, 0xF6, 0]), "\u{1f600}");
-    for (collation, bytes) in [(35, &[0xD8, 0][..]), (35, &[0]), (54, &[0xD8, 0]), (60, &[0, 0x11, 0, 0]), (60, &[0])] {
+    for (collation, bytes) in
+        [(35, &[0xD8, 0][..]), (35, &[0]), (54, &[0xD8, 0]), (60, &[0, 0x11, 0, 0]), (60, &[0])]
+    {
         assert!(error(collation, bytes).contains("mean nothing"), "{collation} {bytes:?}");
     }
 }

@@ -4,7 +4,8 @@ use super::*;
 
 /// `{"a": 1, "b": [true, null]}`
 const BEFORE: &[u8] = &[
-    0, 2, 0, 32, 0, 18, 0, 1, 0, 19, 0, 1, 0, 5, 1, 0, 2, 20, 0, b'a', b'b', 2, 0, 10, 0, 4, 1, 0, 4, 0, 0, 0, 0,
+    0, 2, 0, 32, 0, 18, 0, 1, 0, 19, 0, 1, 0, 5, 1, 0, 2, 20, 0, b'a', b'b', 2, 0, 10, 0, 4, 1, 0, 4, 0, 0,
+    0, 0,
 ];
 
 fn diff(operation: u8, path: &str, document: &[u8]) -> Vec<u8> {
@@ -31,14 +32,24 @@ fn changes_what_the_path_names() {
     assert_eq!(after(&[diff(1, "$.b[0]", &two)]).unwrap(), r#"{"a": 1, "b": [2, true, null]}"#);
     assert_eq!(after(&[diff(1, "$.b[7]", &two)]).unwrap(), r#"{"a": 1, "b": [true, null, 2]}"#);
     assert_eq!(after(&[diff(2, "$.b[last]", &[])]).unwrap(), r#"{"a": 1, "b": [true]}"#);
-    assert_eq!(after(&[diff(1, "$.ab", &two), diff(2, "$.a", &[])]).unwrap(), r#"{"b": [true, null], "ab": 2}"#);
+    assert_eq!(
+        after(&[diff(1, "$.ab", &two), diff(2, "$.a", &[])]).unwrap(),
+        r#"{"b": [true, null], "ab": 2}"#
+    );
 }
 
 #[test]
 fn refuses_what_does_not_fit() {
-    for (operation, path) in
-        [(0, "$.c"), (1, "$.a"), (2, "$.c"), (0, "$.b[2]"), (2, "$.b[last-2]"), (1, "$.a.b"), (0, "$[0]"), (2, "$")]
-    {
+    for (operation, path) in [
+        (0, "$.c"),
+        (1, "$.a"),
+        (2, "$.c"),
+        (0, "$.b[2]"),
+        (2, "$.b[last-2]"),
+        (1, "$.a.b"),
+        (0, "$[0]"),
+        (2, "$"),
+    ] {
         assert!(after(&[diff(operation, path, &[4, 0])]).is_err(), "{operation} {path}");
     }
     assert!(after(&[vec![3, 1, b'$']]).is_err());

@@ -56,7 +56,7 @@ fn described(name: &str) -> Vec<(Described, Hint)> {
         "double" => column(Stored::Double),
         "float" => column(Stored::Float),
         "point" => column(Stored::Geometry { length_bytes: 4 }),
-        "vector" => column(Stored::Vector { length_bytes: 2 }),
+        "vector" => column(Stored::Vector { length_bytes: 4 }),
         "json" => json(),
         "json in latin1 table" => text(long, 45),
         "compressed text" | "compressed text, zlib header" => {
