@@ -3,9 +3,13 @@
 //! A source fills a batch through [`Batch::transaction`], [`Batch::add_row`] and the verbs named after changes; a
 //! sink reads it through [`Batch::events`]. The loop recycles batches, so in a steady state nothing is allocated.
 
+mod writer;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+
+pub use writer::RowWriter;
 
 use crate::{Change, Error, Event, Position, Result, Table, Transaction};
 
@@ -445,6 +449,11 @@ impl Batch {
             origin_offset: transaction.origin_offset,
         };
         Event { change, transaction, ordinal, log_offset: entry.log_offset }
+    }
+
+    /// The values of a row that was added to this batch, for its source to look at again.
+    pub fn values_of(&self, row: RowId) -> impl ExactSizeIterator<Item = Value<'_>> + Clone {
+        self.row(row).values()
     }
 
     #[allow(clippy::indexing_slicing, reason = "a RowId is made by add_row from this batch")]

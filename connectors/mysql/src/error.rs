@@ -23,6 +23,9 @@
 //! | TW-MY-042 | data | a GTID set or list cannot be read | correct it where it was given; otherwise report it |
 //! | TW-MY-043 | data | an event's checksum does not match its bytes | look for a broken disk or memory at the server: `mysqlbinlog --verify-binlog-checksum` |
 //! | TW-MY-044 | data | a column has a type that is not known here | leave the table out; look for a newer release |
+//! | TW-MY-055 | operator | the binary log does not say what a column is | `SET GLOBAL binlog_row_metadata=FULL`, then reconnect the writers or wait for a new log |
+//! | TW-MY-056 | data | a text has bytes that mean nothing in its character set | correct the value at the source, or leave the column out |
+//! | TW-MY-057 | data | a collation or character set that is not known here | report it; convert the column to utf8mb4 |
 //! | TW-MY-060 | operator | the log needed is purged | copy afresh; keep the log longer |
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
 //! | TW-MY-100 | operator | the server has no binary log | log_bin |
@@ -314,6 +317,24 @@ pub(crate) fn unknown_column_type(type_number: u8) -> Error {
     Error::data("TW-MY-044", format!("a column of type {type_number} is not known here"))
 }
 
+/// A column of which the log does not say enough.
+pub(crate) fn undecided(what: &str) -> Error {
+    Error::operator("TW-MY-055", format!("the binary log does not say {what}"))
+        .remedy("SET GLOBAL binlog_row_metadata=FULL")
+}
+
+/// Text that its own character set has no meaning for.
+pub(crate) fn unmapped(charset: &str) -> Error {
+    Error::data("TW-MY-056", format!("a text has bytes that mean nothing in the character set {charset}"))
+        .remedy("correct the value at the source, or leave the column out")
+}
+
+/// A collation without a known character set.
+pub(crate) fn unknown_collation(collation: u16) -> Error {
+    Error::data("TW-MY-057", format!("collation {collation} is not known here"))
+        .remedy("convert the column to the character set utf8mb4")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,8 +415,7 @@ mod tests {
                     continue;
                 }
                 for line in std::fs::read_to_string(&path).unwrap().lines() {
-                    match line.strip_prefix("//! | TW-MY-") {
-                        Some(row) if path.ends_with("error.rs") => listed.push(row[..3].to_owned()),
+                    match line.strip_prefix("                        Some(row) if path.ends_with("error.rs") => listed.push(row[..3].to_owned()),
                         _ => used.extend(
                             line.split("TW-MY-").skip(1).filter_map(|code| code.get(..3)).map(str::to_owned),
                         ),
