@@ -1,4 +1,5 @@
 //! The MySQL and MariaDB sources: the binary log, and the first copy.
 
 pub mod binlog;
+pub mod ddl;
 pub mod error;
