@@ -311,7 +311,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.if_exists();
         let table = self.name()?;
         self.wait();
-        let mut alter = Alter { table, rename: None, changes: Vec::new(), understood: true, moves_rows: None };
+        let mut alter =
+            Alter { table, rename: None, changes: Vec::new(), understood: true, moves_rows: None };
         for clause in columns::clauses(self.rest) {
             columns::clause(Reader { rest: clause, ..*self }, &mut alter);
         }

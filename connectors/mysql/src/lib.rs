@@ -3,3 +3,5 @@
 pub mod binlog;
 pub mod ddl;
 pub mod error;
+mod pending;
+pub mod shapes;

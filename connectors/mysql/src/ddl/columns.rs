@@ -138,7 +138,8 @@ fn no_column(reader: &Reader<'_, '_>) -> bool {
         ["INDEX", "KEY", "PRIMARY", "UNIQUE", "FULLTEXT", "SPATIAL", "CONSTRAINT", "FOREIGN", "CHECK"];
     let next_is = |word: &str| reader.rest.get(1).is_some_and(|next| next.is(word));
     reader.rest.first().is_some_and(|first| {
-        words.iter().any(|word| first.is(word)) || (first.is("VECTOR") && (next_is("INDEX") || next_is("KEY")))
+        words.iter().any(|word| first.is(word))
+            || (first.is("VECTOR") && (next_is("INDEX") || next_is("KEY")))
     })
 }
 

@@ -83,7 +83,8 @@ impl<'a> Lexer<'a> {
 
     fn skip_blanks(&mut self) {
         loop {
-            let rest = self.rest.trim_start_matches(|blank: char| blank.is_ascii_whitespace() || blank == '\0');
+            let rest =
+                self.rest.trim_start_matches(|blank: char| blank.is_ascii_whitespace() || blank == '\0');
             let after_dashes = rest.strip_prefix("--").filter(|after| {
                 after.chars().next().is_none_or(|next| next.is_ascii_whitespace() || next.is_control())
             });
