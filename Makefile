@@ -18,6 +18,7 @@ demo: prepare    ## Watch a Postgres being copied and followed into DuckDB (FOR=
 	$(CARGO) run --locked --profile demo --bin tailwater -- demo --for $(FOR)
 
 test: prepare    ## Everything that proves the project, also against real servers
+	@scripts/fetch-mysql
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) doc --locked --workspace --no-deps --document-private-items --quiet

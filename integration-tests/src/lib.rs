@@ -18,6 +18,7 @@ pub mod edge_values;
 pub mod faults;
 pub mod kafka;
 pub mod lines;
+pub mod mysql;
 pub mod pipeline;
 pub mod proxy;
 pub mod random;

@@ -1,0 +1,11 @@
+//! Tests against real MySQL and MariaDB servers, of what is theirs alone.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a failure here is a failed test"
+)]
+
+mod servers;
