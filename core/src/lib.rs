@@ -15,6 +15,7 @@
 pub mod array;
 pub mod batch;
 pub mod checkpoint;
+pub mod copying;
 pub mod digest;
 pub mod error;
 mod event;

@@ -43,7 +43,6 @@
 //! | TW-PG-070 | operator | no published table matches `tables` | correct the patterns or the publication |
 //! | TW-PG-071 | transient | a table was altered, renamed, dropped or rewritten, or the publication made or altered, while the copy began | wait: the copy starts afresh |
 //! | TW-PG-072 | data | a message that has no place in a copy | report it |
-//! | TW-PG-073 | transient | a session of the copy broke down | wait: the copy starts afresh |
 //! | TW-PG-081 | data | a copied row is not in COPY's text form | report it |
 //! | TW-PG-083 | transient | the catalogue changed while it was read | wait |
 //! | TW-PG-084 | operator | the catalogue answers in an unknown way | look for a newer release |
