@@ -256,7 +256,6 @@ fn skip_schemas(reader: &mut Reader<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binlog::event::Gtid;
 
     /// An event with that number, `log_pos` and flags.
     fn event(kind: u8, log_pos: u32, flags: u16, body: &[u8]) -> Vec<u8> {
@@ -309,11 +308,10 @@ mod tests {
 
     #[test]
     fn gtids_of_every_version_are_read() {
-        let gtid = |body: &[u8]| match says(&event(33, 9, 0, body), &Format::unknown()) {
-            Event::Gtid(Gtid { number, commit_time_us, original_commit_time_us, bytes, .. }) => {
-                (number, commit_time_us, original_commit_time_us, bytes)
-            }
-            other => panic!("{other:?}"),
+        let gtid = |body: &[u8]| {
+            let event = event(33, 9, 0, body);
+            let Event::Gtid(gtid) = says(&event, &Format::unknown()) else { panic!("a GTID") };
+            (gtid.number, gtid.commit_time_us, gtid.original_commit_time_us, gtid.bytes)
         };
         let v56 = [&[1][..], &[7; 16], &5_u64.to_le_bytes()].concat();
         assert_eq!(gtid(&v56), (5, 0, 0, 0));
