@@ -48,7 +48,8 @@ fn to_utf8(collation: u16, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     match collation {
         8 => out.extend(bytes.iter().flat_map(|&byte| char::from(byte).to_string().into_bytes())),
         54 | 2816 => {
-            let units: Vec<u16> = bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+            let units: Vec<u16> =
+                bytes.chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
             out.extend(String::from_utf16(&units).unwrap().into_bytes());
         }
         _utf8 => out.extend_from_slice(bytes),
@@ -67,8 +68,12 @@ struct Dump {
 
 impl Dump {
     fn file(file: &[u8]) -> Self {
-        let mut dump =
-            Self { format: Format::unknown(), inflater: Inflater::default(), text: String::new(), tables: Vec::new() };
+        let mut dump = Self {
+            format: Format::unknown(),
+            inflater: Inflater::default(),
+            text: String::new(),
+            tables: Vec::new(),
+        };
         for (index, event) in events(file).into_iter().enumerate() {
             let content = checked(event, (index > 0).then_some(&dump.format)).unwrap();
             dump.event(content, "");
@@ -277,7 +282,9 @@ fn a_set_is_encoded_as_the_server_encodes_it() {
     let mut set = GtidSet::default();
     for event in events(&bytes) {
         match decode(checked(event, Some(&format)).unwrap(), &format).unwrap().1 {
-            Event::Bookkeeping => set = GtidSet::parse("29E7FF11-e5ad-11f1-bb46-02fc00000001: 1-9\n").unwrap(),
+            Event::Bookkeeping => {
+                set = GtidSet::parse("29E7FF11-e5ad-11f1-bb46-02fc00000001: 1-9\n").unwrap()
+            }
             Event::Gtid(gtid) => set.add(&gtid.uuid, gtid.tag, gtid.number),
             _ => {}
         }

@@ -100,7 +100,9 @@ fn format_description(body: &[u8]) -> Result<Format> {
     let _created = reader.u32()?;
     let header_bytes = reader.u8()?;
     if version != 4 || usize::from(header_bytes) != Header::BYTES {
-        return Err(malformed(format!("the log is of version {version} with headers of {header_bytes} bytes")));
+        return Err(malformed(format!(
+            "the log is of version {version} with headers of {header_bytes} bytes"
+        )));
     }
     let server_version = server_version.split(|&byte| byte == 0).next().unwrap_or_default();
     let (_, post_header_bytes) = reader
@@ -120,7 +122,9 @@ pub(crate) fn ends_in_checksum(format_description: &[u8]) -> Result<bool> {
     match format_description.last() {
         Some(0) => Ok(false),
         Some(1) => Ok(true),
-        other => Err(malformed(format!("checksums of kind {} are not known", other.copied().unwrap_or_default()))),
+        other => {
+            Err(malformed(format!("checksums of kind {} are not known", other.copied().unwrap_or_default())))
+        }
     }
 }
 
@@ -296,7 +300,8 @@ mod tests {
         let far = [&(1_u64 << 33).to_le_bytes()[..], b"binlog.000002"].concat();
         let expected = Event::Heartbeat { file: b"binlog.000002", position: Some(1 << 33) };
         assert_eq!(says(&event(27, 0, 0, &far), &mariadb()), expected);
-        let v2 = [b"\x01\x0dbinlog.000002\x02\x09\xFE".as_slice(), &(1_u64 << 33).to_le_bytes(), &[0]].concat();
+        let v2 =
+            [b"\x01\x0dbinlog.000002\x02\x09\xFE".as_slice(), &(1_u64 << 33).to_le_bytes(), &[0]].concat();
         assert_eq!(says(&event(41, 9, 0, &v2), &Format::unknown()), expected);
     }
 
@@ -326,7 +331,8 @@ mod tests {
     #[test]
     fn the_clients_collation_is_found_behind_other_variables() {
         let names = [12, 2, b'a', 0, b'b', 0];
-        let before = [&[0, 1, 2, 3, 4][..], &[2, 1, b's', 0], &names, &[12, 254], &[11, 1, b'u', 0], &[5, 1, b'Z']];
+        let before =
+            [&[0, 1, 2, 3, 4][..], &[2, 1, b's', 0], &names, &[12, 254], &[11, 1, b'u', 0], &[5, 1, b'Z']];
         let status = [before.concat(), vec![4, 8, 0, 9, 0, 9, 0]].concat();
         assert_eq!(client_collation(&status).unwrap(), Some(8));
         assert_eq!(client_collation(&[99, 4, 8, 0]).unwrap(), None);
@@ -343,7 +349,10 @@ mod tests {
         let update = event(31, 9, 0, &body);
         let Event::Rows(rows) = says(&update, &format) else { panic!("rows") };
         assert_eq!((rows.table, rows.ends_statement, rows.columns), (7, true, 2));
-        assert_eq!((rows.first_present, rows.second_present, rows.images), (&[3][..], &[1][..], &b"images"[..]));
+        assert_eq!(
+            (rows.first_present, rows.second_present, rows.images),
+            (&[3][..], &[1][..], &b"images"[..])
+        );
         let before_any_format = decode(&update, &Format::unknown()).unwrap_err();
         assert_eq!(before_any_format.code(), "TW-MY-040");
     }
