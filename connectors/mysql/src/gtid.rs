@@ -154,7 +154,8 @@ impl GtidSet {
     }
 
     fn find(&self, uuid: &[u8; 16], tag: &str) -> Result<usize, usize> {
-        self.sources.binary_search_by(|source| source.uuid.cmp(uuid).then_with(|| source.tag.as_str().cmp(tag)))
+        self.sources
+            .binary_search_by(|source| source.uuid.cmp(uuid).then_with(|| source.tag.as_str().cmp(tag)))
     }
 
     fn source(&self, uuid: &[u8; 16], tag: &str) -> Option<&Source> {
@@ -416,7 +417,14 @@ mod tests {
 
     #[test]
     fn what_is_no_set_is_refused() {
-        for text in ["x", "3e11fa47:1", &format!("{A}:0"), &format!("{A}:5-4"), &format!("{A}:1-"), &format!("{A}:9t:1")] {
+        for text in [
+            "x",
+            "3e11fa47:1",
+            &format!("{A}:0"),
+            &format!("{A}:5-4"),
+            &format!("{A}:1-"),
+            &format!("{A}:9t:1"),
+        ] {
             assert_eq!(GtidSet::parse(text).unwrap_err().code(), "TW-MY-042", "{text}");
         }
         assert!(GtidSet::parse(&format!("{A}:1-9223372036854775807")).is_err());

@@ -35,7 +35,8 @@ impl Inflater {
         if head & 0xF0 != 0x80 || !(1..=4).contains(&length_bytes) {
             return Err(malformed(format!("compressed data begins with {head}")));
         }
-        let length = reader.take(length_bytes)?.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
+        let length =
+            reader.take(length_bytes)?.iter().fold(0, |length, &byte| length << 8 | usize::from(byte));
         let stream = reader.rest();
         if length > stream.len().saturating_mul(RATIO_MAX) {
             return Err(malformed(format!("{} compressed bytes cannot be {length}", stream.len())));
@@ -98,7 +99,8 @@ mod tests {
         other_method[0] = 0x92;
         let longer = [whole.clone(), vec![0]].concat();
         let cut = (0..whole.len()).map(|end| whole[..end].to_vec());
-        let wrong = [deflated(&text, 999), deflated(&text, 1001), deflated(&text, 60_000), other_method, longer];
+        let wrong =
+            [deflated(&text, 999), deflated(&text, 1001), deflated(&text, 60_000), other_method, longer];
         for source in cut.chain(wrong) {
             assert_eq!(inflater.inflate(&source, &mut into).unwrap_err().code(), "TW-MY-040");
         }

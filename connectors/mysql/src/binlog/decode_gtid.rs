@@ -96,7 +96,8 @@ fn serialized_uuid(reader: &mut Reader<'_>) -> Result<[u8; 16]> {
     let mut uuid = [0; 16];
     for byte in &mut uuid {
         let read = reader.varlen()?;
-        *byte = u8::try_from(read).map_err(|error| malformed(format!("a byte of a UUID is {read}: {error}")))?;
+        *byte =
+            u8::try_from(read).map_err(|error| malformed(format!("a byte of a UUID is {read}: {error}")))?;
     }
     Ok(uuid)
 }
@@ -157,7 +158,8 @@ pub(crate) fn xa_prepare(body: &[u8]) -> Result<Event<'_>> {
 impl Xid {
     fn new(format: u32, global_bytes: u8, branch_bytes: u8, name: &[u8]) -> Result<Self> {
         let mut data = [0; 128];
-        let (Some(place), true) = (data.get_mut(..name.len()), global_bytes <= 64 && branch_bytes <= 64) else {
+        let (Some(place), true) = (data.get_mut(..name.len()), global_bytes <= 64 && branch_bytes <= 64)
+        else {
             return Err(malformed("the name of an XA transaction is too long"));
         };
         place.copy_from_slice(name);

@@ -106,7 +106,10 @@ pub(crate) fn payload(body: &[u8]) -> Result<Payload<'_>> {
         Some(0) => true,
         Some(255) => false,
         other => {
-            return Err(malformed(format!("a payload is compressed by method {}", other.unwrap_or_default())));
+            return Err(malformed(format!(
+                "a payload is compressed by method {}",
+                other.unwrap_or_default()
+            )));
         }
     };
     // What is not compressed may not say how long it is.

@@ -55,7 +55,8 @@ pub fn checked<'a>(event: &'a [u8], format: Option<&Format>) -> Result<&'a [u8]>
             header.bytes
         )));
     }
-    let Some((content, checksum)) = event.split_last_chunk::<4>().filter(|(rest, _)| rest.len() >= Header::BYTES)
+    let Some((content, checksum)) =
+        event.split_last_chunk::<4>().filter(|(rest, _)| rest.len() >= Header::BYTES)
     else {
         return Ok(event);
     };

@@ -158,7 +158,8 @@ impl PayloadReader {
                 break;
             }
             let hint = self.decoder.run(&mut input, &mut output);
-            let hint = hint.map_err(|error| malformed(format!("a payload's compression is broken: {error}")))?;
+            let hint =
+                hint.map_err(|error| malformed(format!("a payload's compression is broken: {error}")))?;
             self.frame_ended = hint == 0;
             if output.pos() > 0 || (read, written) == (input.pos(), output.pos()) {
                 break;

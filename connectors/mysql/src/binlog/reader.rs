@@ -80,7 +80,10 @@ impl<'a> Reader<'a> {
     /// A packed integer that counts bytes or things in memory.
     pub(crate) fn packed_size(&mut self) -> Result<usize> {
         let size = self.packed()?;
-        usize::try_from(size).ok().filter(|&size| size <= isize::MAX.unsigned_abs()).ok_or_else(|| self.short())
+        usize::try_from(size)
+            .ok()
+            .filter(|&size| size <= isize::MAX.unsigned_abs())
+            .ok_or_else(|| self.short())
     }
 
     /// Bytes behind their packed length.

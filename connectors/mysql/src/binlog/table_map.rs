@@ -219,7 +219,9 @@ impl<'a> Optional<'a> {
     fn block(&mut self, number: u8, value: &'a [u8]) -> Result<()> {
         let mut reader = Reader::new(value, "a block of a table's optional metadata");
         match number {
-            block::SIGNEDNESS => self.bits(&mut reader, is_number, |column, set| column.unsigned = Some(set))?,
+            block::SIGNEDNESS => {
+                self.bits(&mut reader, is_number, |column, set| column.unsigned = Some(set))?
+            }
             block::DEFAULT_CHARSET => self.default_collation(&mut reader, self.is_text)?,
             block::COLUMN_CHARSET => self.collations(&mut reader, self.is_text)?,
             block::ENUM_AND_SET_DEFAULT_CHARSET => self.default_collation(&mut reader, is_labelled)?,
@@ -233,7 +235,9 @@ impl<'a> Optional<'a> {
             })?,
             block::SIMPLE_PRIMARY_KEY => self.key(&mut reader, false)?,
             block::PRIMARY_KEY_WITH_PREFIX => self.key(&mut reader, true)?,
-            block::COLUMN_VISIBILITY => self.bits(&mut reader, |_| true, |column, set| column.visible = set)?,
+            block::COLUMN_VISIBILITY => {
+                self.bits(&mut reader, |_| true, |column, set| column.visible = set)?
+            }
             block::VECTOR_DIMENSIONALITY => self.those(is_vector).try_for_each(|column| {
                 column.dimensions = Some(narrow(reader.packed()?)?);
                 Ok(())
@@ -244,7 +248,9 @@ impl<'a> Optional<'a> {
         // What a server counts otherwise than we do must not shift one column's property to the next.
         match reader.is_empty() {
             true => Ok(()),
-            false => Err(malformed(format!("block {number} of a table's metadata is longer than its columns"))),
+            false => {
+                Err(malformed(format!("block {number} of a table's metadata is longer than its columns")))
+            }
         }
     }
 
@@ -325,8 +331,9 @@ impl<'a> Optional<'a> {
     fn labelled(mut self, to_utf8: ToUtf8<'_>) -> Result<Vec<Described>> {
         for (index, labels) in self.labels {
             let column = self.columns.get_mut(index).ok_or_else(no_such_column)?;
-            let collation =
-                column.collation.ok_or_else(|| malformed("labels are in a character set that is not told"))?;
+            let collation = column
+                .collation
+                .ok_or_else(|| malformed("labels are in a character set that is not told"))?;
             for label in labels {
                 let mut text = Vec::with_capacity(label.len());
                 to_utf8(collation, label, &mut text)?;
