@@ -451,11 +451,6 @@ impl Batch {
         Event { change, transaction, ordinal, log_offset: entry.log_offset }
     }
 
-    /// The values of a row that was added to this batch, for its source to look at again.
-    pub fn values_of(&self, row: RowId) -> impl ExactSizeIterator<Item = Value<'_>> + Clone {
-        self.row(row).values()
-    }
-
     #[allow(clippy::indexing_slicing, reason = "a RowId is made by add_row from this batch")]
     fn row(&self, row: RowId) -> Row<'_> {
         let first = row.first as usize;

@@ -1,7 +1,7 @@
 //! A row written value by value straight into a batch's arena: for sources that make the text themselves. Sources that
 //! have it already use [`Batch::add_row`].
 
-use super::{Batch, Cell, NULL, RowId, UNSENT, full};
+use super::{Batch, Cell, NULL, RowId, UNSENT, Value, full};
 use crate::Result;
 
 /// A row being written. Dropped unfinished it leaves nothing but unused memory behind.
@@ -17,16 +17,21 @@ impl Batch {
         let first = self.cells.len();
         RowWriter { batch: self, first }
     }
+
+    /// The values of a row that was added to this batch, for its source to look at again.
+    pub fn values_of(&self, row: RowId) -> impl ExactSizeIterator<Item = Value<'_>> + Clone {
+        self.row(row).values()
+    }
 }
 
 impl RowWriter<'_> {
-    /// Adds [`Value::Unsent`](crate::Value::Unsent).
+    /// Adds [`Value::Unsent`].
     #[inline]
     pub fn unsent(&mut self) {
         self.batch.cells.push(Cell { start: 0, len: UNSENT });
     }
 
-    /// Adds [`Value::Null`](crate::Value::Null).
+    /// Adds [`Value::Null`].
     #[inline]
     pub fn null(&mut self) {
         self.batch.cells.push(Cell { start: 0, len: NULL });

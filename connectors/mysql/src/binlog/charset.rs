@@ -149,13 +149,7 @@ impl Charset {
     /// `Data` for bytes that mean nothing in the character set.
     #[inline]
     pub fn append(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        match &self.0.scheme {
-            Scheme::Utf8 => {
-                out.extend_from_slice(bytes);
-                Ok(())
-            }
-            other => append(other, bytes, out).ok_or_else(|| unmapped(self.0.name)),
-        }
+        append(&self.0.scheme, bytes, out).ok_or_else(|| unmapped(self.0.name))
     }
 }
 
@@ -168,6 +162,7 @@ impl PartialEq for Charset {
 impl Eq for Charset {}
 
 /// `None` for bytes that mean nothing.
+#[inline]
 fn append(scheme: &Scheme, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     match scheme {
         Scheme::Utf8 => out.extend_from_slice(bytes),

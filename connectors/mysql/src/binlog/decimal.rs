@@ -168,14 +168,15 @@ mod tests {
         fn reads_back_every_number(negative: bool, whole in "[0-9]{0,35}", fraction in "[0-9]{0,30}") {
             prop_assume!(whole.len() + fraction.len() > 0);
             let packed = pack(negative, &whole, &fraction);
-            let (precision, scale) = ((whole.len() + fraction.len()) as u8, fraction.len() as u8);
+            let digits = |count| u8::try_from(count).unwrap();
+            let (precision, scale) = (digits(whole.len() + fraction.len()), digits(fraction.len()));
             prop_assert_eq!(bytes(precision, scale), Some(packed.len()));
-            let digits = whole.trim_start_matches('0');
+            let significant = whole.trim_start_matches('0');
             let zero = !whole.bytes().chain(fraction.bytes()).any(|byte| byte != b'0');
             let expected = format!(
                 "{}{}{}{}",
                 if negative && !zero { "-" } else { "" },
-                if digits.is_empty() { "0" } else { digits },
+                if significant.is_empty() { "0" } else { significant },
                 if fraction.is_empty() { "" } else { "." },
                 fraction
             );

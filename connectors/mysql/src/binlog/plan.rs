@@ -114,7 +114,9 @@ impl Plan {
     }
 }
 
-fn compile(column: &Described, hint: Hint) -> Result<(Frame, Form, Type)> {
+type Compiled = (Frame, Form, Type);
+
+fn compile(column: &Described, hint: Hint) -> Result<Compiled> {
     use Frame::Fixed;
     Ok(match column.stored {
         Stored::Tiny => integer(column, 1, Type::Int2, Type::Int2)?,
@@ -131,6 +133,14 @@ fn compile(column: &Described, hint: Hint) -> Result<(Frame, Form, Type)> {
             }
             _ => return Err(malformed(format!("a DECIMAL({precision},{scale})"))),
         },
+        Stored::Year => (Fixed(1), Form::Year, Type::Int2),
+        Stored::Date => (Fixed(3), Form::Date, Type::Date),
+        Stored::OldTime => (Fixed(3), Form::OldTime, Type::Time),
+        Stored::OldDatetime => (Fixed(8), Form::OldDatetime, Type::Timestamp),
+        Stored::OldTimestamp => (Fixed(4), Form::OldTimestamp, Type::TimestampTz),
+        Stored::Time { digits } => (fraction(3, digits)?, Form::Time { digits }, Type::Time),
+        Stored::Datetime { digits } => (fraction(5, digits)?, Form::Datetime { digits }, Type::Timestamp),
+        Stored::Timestamp { digits } => (fraction(4, digits)?, Form::Timestamp { digits }, Type::TimestampTz),
         Stored::Enum { bytes: bytes @ 1..=2 } => {
             (Fixed(bytes.into()), Form::Enum(labels(column)?), Type::Text)
         }
@@ -142,26 +152,24 @@ fn compile(column: &Described, hint: Hint) -> Result<(Frame, Form, Type)> {
             (Fixed(usize::from(bits).div_ceil(8)), Form::Bit { bits }, Type::Other)
         }
         Stored::Bit { bits } => return Err(malformed(format!("a BIT({bits})"))),
-        Stored::Year
-        | Stored::Date
-        | Stored::OldTime
-        | Stored::OldDatetime
-        | Stored::OldTimestamp
-        | Stored::Time { .. }
-        | Stored::Datetime { .. }
-        | Stored::Timestamp { .. } => temporal(column.stored)?,
-        Stored::Char { .. }
-        | Stored::Varchar { .. }
-        | Stored::CompressedVarchar { .. }
-        | Stored::Blob { .. }
-        | Stored::CompressedBlob { .. }
-        | Stored::Json { .. }
-        | Stored::Geometry { .. }
-        | Stored::Vector { .. } => prefixed(column, hint)?,
+        Stored::Char { bytes_max } => {
+            prefixed(length_of(bytes_max), char_or_binary(column, hint, bytes_max)?)?
+        }
+        Stored::Varchar { bytes_max } => prefixed(length_of(bytes_max), text_or_bytes(column, hint)?)?,
+        Stored::Blob { length_bytes } => prefixed(length_bytes, text_or_bytes(column, hint)?)?,
+        Stored::CompressedVarchar { bytes_max } => prefixed(length_of(bytes_max), compressed(column, hint)?)?,
+        Stored::CompressedBlob { length_bytes } => prefixed(length_bytes, compressed(column, hint)?)?,
+        Stored::Json { length_bytes } => prefixed(length_bytes, (Form::Json, Type::Json))?,
+        Stored::Geometry { length_bytes } => {
+            prefixed(length_bytes, (Form::Bytes { padded_to: 0 }, Type::Bytes))?
+        }
+        Stored::Vector { length_bytes } => {
+            prefixed(length_bytes, (Form::Vector, Type::Array(Box::new(Type::Float4))))?
+        }
     })
 }
 
-fn integer(column: &Described, bytes: usize, signed: Type, unsigned: Type) -> Result<(Frame, Form, Type)> {
+fn integer(column: &Described, bytes: usize, signed: Type, unsigned: Type) -> Result<Compiled> {
     Ok(match column.unsigned {
         Some(false) => (Frame::Fixed(bytes), Form::Signed, signed),
         Some(true) => (Frame::Fixed(bytes), Form::Unsigned, unsigned),
@@ -169,59 +177,31 @@ fn integer(column: &Described, bytes: usize, signed: Type, unsigned: Type) -> Re
     })
 }
 
-fn temporal(stored: Stored) -> Result<(Frame, Form, Type)> {
-    let with_fraction = |bytes: usize, digits: u8| Frame::Fixed(bytes + temporal::fraction_bytes(digits));
-    let (frame, form, kind, digits) = match stored {
-        Stored::Year => (Frame::Fixed(1), Form::Year, Type::Int2, 0),
-        Stored::Date => (Frame::Fixed(3), Form::Date, Type::Date, 0),
-        Stored::OldTime => (Frame::Fixed(3), Form::OldTime, Type::Time, 0),
-        Stored::OldDatetime => (Frame::Fixed(8), Form::OldDatetime, Type::Timestamp, 0),
-        Stored::OldTimestamp => (Frame::Fixed(4), Form::OldTimestamp, Type::TimestampTz, 0),
-        Stored::Time { digits } => (with_fraction(3, digits), Form::Time { digits }, Type::Time, digits),
-        Stored::Datetime { digits } => {
-            (with_fraction(5, digits), Form::Datetime { digits }, Type::Timestamp, digits)
-        }
-        Stored::Timestamp { digits } => {
-            (with_fraction(4, digits), Form::Timestamp { digits }, Type::TimestampTz, digits)
-        }
-        other => return Err(malformed(format!("{other:?} where a time was expected"))),
-    };
-    if digits > 6 {
-        return Err(malformed(format!("a time with {digits} digits of a second's fraction")));
+/// Of a time that has so many bytes without its fraction.
+fn fraction(bytes: usize, digits: u8) -> Result<Frame> {
+    match digits {
+        0..=6 => Ok(Frame::Fixed(bytes + temporal::fraction_bytes(digits))),
+        _ => Err(malformed(format!("a time with {digits} digits of a second's fraction"))),
     }
-    Ok((frame, form, kind))
 }
 
-fn prefixed(column: &Described, hint: Hint) -> Result<(Frame, Form, Type)> {
-    let bytes = |padded_to: usize| (Form::Bytes { padded_to }, Type::Bytes);
-    let (length_bytes, (form, kind)) = match column.stored {
-        Stored::Char { bytes_max } => {
-            let form = match (hint, bytes_max) {
-                (Hint::Uuid, 16) => (Form::Uuid, Type::Uuid),
-                (Hint::Inet6, 16) => (Form::Inet6, Type::Other),
-                (Hint::Inet4, 4) => (Form::Inet4, Type::Other),
-                _ => match charset(column)? {
-                    Some(charset) => (Form::Text(charset), Type::Text),
-                    None => bytes(bytes_max.into()),
-                },
-            };
-            (length_of(bytes_max), form)
-        }
-        Stored::Varchar { bytes_max } => (length_of(bytes_max), text_or_bytes(column, hint)?),
-        Stored::Blob { length_bytes } => (length_bytes, text_or_bytes(column, hint)?),
-        Stored::CompressedVarchar { bytes_max } => (length_of(bytes_max), compressed(column, hint)?),
-        Stored::CompressedBlob { length_bytes } => (length_bytes, compressed(column, hint)?),
-        Stored::Json { length_bytes } => (length_bytes, (Form::Json, Type::Json)),
-        Stored::Geometry { length_bytes } => (length_bytes, bytes(0)),
-        Stored::Vector { length_bytes } => {
-            (length_bytes, (Form::Vector, Type::Array(Box::new(Type::Float4))))
-        }
-        other => return Err(malformed(format!("{other:?} where text or bytes were expected"))),
-    };
-    if !(1..=4).contains(&length_bytes) {
-        return Err(malformed(format!("a length of {length_bytes} bytes")));
+fn prefixed(length_bytes: u8, (form, kind): (Form, Type)) -> Result<Compiled> {
+    match length_bytes {
+        1..=4 => Ok((Frame::Prefixed(length_bytes.into()), form, kind)),
+        _ => Err(malformed(format!("a length of {length_bytes} bytes"))),
     }
-    Ok((Frame::Prefixed(length_bytes.into()), form, kind))
+}
+
+fn char_or_binary(column: &Described, hint: Hint, bytes_max: u16) -> Result<(Form, Type)> {
+    Ok(match (hint, bytes_max) {
+        (Hint::Uuid, 16) => (Form::Uuid, Type::Uuid),
+        (Hint::Inet6, 16) => (Form::Inet6, Type::Other),
+        (Hint::Inet4, 4) => (Form::Inet4, Type::Other),
+        _ => match charset(column)? {
+            Some(charset) => (Form::Text(charset), Type::Text),
+            None => (Form::Bytes { padded_to: bytes_max.into() }, Type::Bytes),
+        },
+    })
 }
 
 fn text_or_bytes(column: &Described, hint: Hint) -> Result<(Form, Type)> {
