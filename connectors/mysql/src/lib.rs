@@ -1,7 +1,11 @@
 //! The MySQL and MariaDB sources: the binary log, and the first copy.
 
+pub mod assemble;
 pub mod binlog;
 pub mod ddl;
 pub mod error;
+mod followed;
+mod open;
 mod pending;
+pub mod place;
 pub mod shapes;

@@ -1,6 +1,11 @@
 //! What the `ALTER`s of a table since its last shape mean for the older values of its columns. Pure; `assemble` keeps one
 //! per table that was altered.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a type without a rule of its own has no value that can be told"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tailwater_core::{Column, Fill, Table, Type};
@@ -61,6 +66,16 @@ impl Pending {
             self.freed.insert(name.clone());
         }
         self.origins.remove(name);
+    }
+
+    /// Whether every clause was understood.
+    pub(crate) fn is_certain(&self) -> bool {
+        !self.doubtful
+    }
+
+    /// Whether a given name is not one that a column had already: the log is behind where it is.
+    pub(crate) fn is_new(&self, name: &str, columns: &[(String, String)]) -> bool {
+        self.freed.contains(name) || !columns.iter().any(|(before, _)| before == name)
     }
 
     /// Names that an `ALTER` gave to a column, in lower case.
