@@ -12,7 +12,7 @@ use tailwater_core::pattern::Patterns;
 use tailwater_core::{Batch, Position, Result, Table, Type};
 
 use crate::binlog::columns::Described;
-use crate::binlog::event::{Columns, Event, Header, Rows, RowsKind, TableMap};
+use crate::binlog::event::{Columns, Event, Format, Header, Rows, RowsKind, TableMap};
 use crate::ddl::Name;
 use crate::error::{self, out_of_place};
 use crate::followed::Tables;
@@ -37,22 +37,22 @@ pub trait Images: Sized {
     ///
     /// # Errors
     /// `Data` for bytes that cannot be.
-    fn describe(map: &TableMap<'_>) -> Result<Columns>;
+    fn describe(map: &TableMap<'_>, format: &Format) -> Result<Columns>;
 
     /// The types of the columns, in order.
     fn kinds(&self) -> impl Iterator<Item = &Type>;
 
-    /// Reads the first row of `images`, and returns what follows. What the second image of an update lacks is taken from
-    /// the first, where it has it. Without a batch the row is passed over.
+    /// Reads every row of an event into the batch and hands it to `each`. What the second image of an update lacks is taken
+    /// from the first, where it has it.
     ///
     /// # Errors
-    /// `Data` for bytes that cannot be.
-    fn read<'i>(
+    /// `Data` for bytes that cannot be, and those of `each`.
+    fn read(
         &self,
         rows: &Rows<'_>,
-        images: &'i [u8],
-        batch: Option<&mut Batch>,
-    ) -> Result<(ReadRow, &'i [u8])>;
+        batch: &mut Batch,
+        each: &mut dyn FnMut(&mut Batch, ReadRow) -> Result<()>,
+    ) -> Result<()>;
 }
 
 /// A row in the batch: both where it was updated.
@@ -139,6 +139,10 @@ pub struct Assembler<P> {
     place: Place,
     /// Events of the transaction after `place` that the target has.
     skip_events: u64,
+    /// Rows that the target has are read into it.
+    aside: Batch,
+    /// Of the file that is read.
+    format: Option<Format>,
     file: String,
     /// Where the event that is applied begins in the file, and where it ends.
     offset: u64,
@@ -166,6 +170,8 @@ impl<P: Images> Assembler<P> {
             held_bytes: 0,
             place,
             skip_events,
+            aside: Batch::default(),
+            format: None,
             file,
             offset: end,
             end,
@@ -200,8 +206,11 @@ impl<P: Images> Assembler<P> {
     /// Writes where it stands.
     pub fn mark(&self, position: &mut Position) {
         position.source.clone_from(&self.settings.source);
-        position.stream = self.place.to_string();
-        position.event = self.event();
+        position.stream.clear();
+        // Writing into a String cannot fail.
+        if std::fmt::Write::write_fmt(&mut position.stream, format_args!("{}", self.place)).is_ok() {
+            position.event = self.event();
+        }
     }
 
     /// Whether no transaction is open.
@@ -266,7 +275,8 @@ impl<P: Images> Assembler<P> {
                 (self.offset, self.end) = (*position, *position);
                 Ok(Step::Continue)
             }
-            Event::Format(_) => {
+            Event::Format(format) => {
+                self.format = Some(format.clone());
                 // A server that was started again counts its tables anew.
                 self.numbers.clear();
                 Ok(Step::Continue)
@@ -306,7 +316,8 @@ impl<P: Images> Assembler<P> {
             self.numbers.insert(map.number, Numbered { body, shape });
             return Ok(Step::Continue);
         }
-        let columns = P::describe(map)?.columns;
+        let Some(format) = &self.format else { return Err(out_of_place("a table before the log's format")) };
+        let columns = P::describe(map, format)?.columns;
         self.asked = Some(Asked { name, why: Why::Described { number: map.number, columns, body } });
         Ok(Step::Asks)
     }
@@ -345,34 +356,32 @@ impl<P: Images> Assembler<P> {
 
     /// The rows of one event.
     fn emit(&mut self, rows: &Rows<'_>, shape: &Arc<Shape<P>>, offset: u64, batch: &mut Batch) -> Result<()> {
-        let mut images = rows.images;
-        let mut told = false;
+        let skip = self.skip_events;
+        let Some(open) = &mut self.open else { return Err(out_of_place("a row")) };
+        if open.ordinal < skip {
+            // The target has these, or some of them.
+            let mut passed = open.ordinal;
+            self.aside.reset(&Position::default(), ASIDE_BYTES);
+            shape.images.read(rows, &mut self.aside, &mut |_, _| {
+                passed += 1;
+                Ok(())
+            })?;
+            if passed <= skip {
+                open.ordinal = passed;
+                return Ok(());
+            }
+        }
+        let first = open.ordinal.max(skip);
+        open.name(first, batch)?;
+        let mut ordinal = open.ordinal;
         batch.set_log_offset(offset);
-        while !images.is_empty() {
-            let Some(open) = &mut self.open else { return Err(out_of_place("a row")) };
-            open.ordinal += 1;
-            if open.ordinal <= self.skip_events {
-                images = shape.images.read(rows, images, None)?.1;
-                continue;
-            }
-            if !told {
-                let first = open.ordinal - 1;
-                open.name(first, batch)?;
-                self.tell(shape, batch);
-                told = true;
-            }
-            let (row, rest) = shape.images.read(rows, images, Some(batch))?;
-            images = rest;
-            match (rows.kind, row.old, row.new) {
-                (RowsKind::Write, _, Some(new)) => batch.insert(&shape.table, new),
-                (RowsKind::Delete, Some(old), _) => batch.delete(&shape.table, old),
-                (RowsKind::Update | RowsKind::PartialUpdate, old, Some(new)) => {
-                    batch.update(&shape.table, old, new);
-                }
-                (_, _, None) | (RowsKind::Delete, None, _) => {
-                    return Err(error::not_of_shape(&shape.table.full_name()));
-                }
-            }
+        self.tell(shape, batch);
+        shape.images.read(rows, batch, &mut |batch, row| {
+            ordinal += 1;
+            if ordinal <= skip { Ok(()) } else { push(rows.kind, shape, row, batch) }
+        })?;
+        if let Some(open) = &mut self.open {
+            open.ordinal = ordinal;
         }
         Ok(())
     }
@@ -403,6 +412,21 @@ impl<P: Images> Assembler<P> {
         }
     }
 }
+
+fn push<P>(kind: RowsKind, shape: &Shape<P>, row: ReadRow, batch: &mut Batch) -> Result<()> {
+    match (kind, row.old, row.new) {
+        (RowsKind::Write, _, Some(new)) => batch.insert(&shape.table, new),
+        (RowsKind::Delete, Some(old), _) => batch.delete(&shape.table, old),
+        (RowsKind::Update | RowsKind::PartialUpdate, old, Some(new)) => batch.update(&shape.table, old, new),
+        (_, _, None) | (RowsKind::Delete, None, _) => {
+            return Err(error::not_of_shape(&shape.table.full_name()));
+        }
+    }
+    Ok(())
+}
+
+/// What is kept of the memory that rows were read into which the target has.
+const ASIDE_BYTES: usize = 1 << 20;
 
 /// Rows that are kept of XA transactions that are neither committed nor rolled back yet.
 const HELD_BYTES_MAX: usize = 64 << 20;

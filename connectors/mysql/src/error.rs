@@ -21,6 +21,7 @@
 use tailwater_core::Error;
 
 /// Bytes of the log that cannot be read.
+#[allow(dead_code, reason = "the decoders call it")]
 pub(crate) fn malformed(what: impl Into<String>) -> Error {
     Error::data("TW-MY-040", what)
 }

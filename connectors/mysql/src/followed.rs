@@ -117,9 +117,13 @@ impl<P> Tables<P> {
         names
     }
 
-    /// The table is gone for the sink, and nothing is known any more of one with its name.
-    pub(crate) fn forget(&mut self, name: &Name, batch: &mut Batch) {
+    /// Nothing is known any more of a table of that name.
+    pub(crate) fn forget(&mut self, name: &Name) {
         self.by_id.remove(&table_id(name));
+    }
+
+    /// The table of that name is gone for the sink.
+    pub(crate) fn drop_at(name: &Name, batch: &mut Batch) {
         batch.drop_table(&Arc::new(Table {
             id: table_id(name),
             schema: name.schema.clone(),

@@ -36,11 +36,14 @@ pub enum Id {
     },
 }
 
+/// Numbers from and to, by server and tag.
+pub type Runs = BTreeMap<([u8; 16], String), Vec<(u64, u64)>>;
+
 /// Everything up to and including the last commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// MySQL's executed set: numbers from and to, by server and tag.
-    Gtids(BTreeMap<([u8; 16], String), Vec<(u64, u64)>>),
+    /// MySQL's executed set.
+    Gtids(Runs),
     /// MariaDB's: the last server and number, by domain.
     Maria(BTreeMap<u32, (u32, u64)>),
     /// GTIDs are off.

@@ -14,6 +14,7 @@ use super::{Asked, Assembler, Images, Numbered, Shape, Step, Why};
 use crate::binlog::columns::Described;
 use crate::ddl::{Alter, Create, Name, Statement};
 use crate::error::{self, out_of_place};
+use crate::followed::Tables;
 use crate::shapes::{self, ColumnFacts, Facts};
 
 impl<P: Images> Assembler<P> {
@@ -47,10 +48,14 @@ impl<P: Images> Assembler<P> {
     /// A table of that name is gone, as far as the sink is concerned.
     fn forget(&mut self, name: &Name, batch: &mut Batch) -> Result<()> {
         self.tables.is_empty(name, false);
-        if self.is_wanted(name) && self.name_transaction(batch)? {
-            self.tables.forget(name, batch);
-            // A number may stand for the shape that is forgotten here.
-            self.numbers.clear();
+        if !self.is_wanted(name) {
+            return Ok(());
+        }
+        self.tables.forget(name);
+        // A number may stand for the shape that is forgotten here.
+        self.numbers.clear();
+        if self.name_transaction(batch)? {
+            Tables::<P>::drop_at(name, batch);
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Images for Plain {
         Ok(Self { kinds: columns.iter().map(|column| kind(column.stored)).collect() })
     }
 
-    fn describe(map: &TableMap<'_>) -> Result<Columns> {
+    fn describe(map: &TableMap<'_>, _format: &Format) -> Result<Columns> {
         Ok(Columns { columns: described(std::str::from_utf8(map.optional).unwrap()) })
     }
 
@@ -38,29 +38,29 @@ impl Images for Plain {
         self.kinds.iter()
     }
 
-    fn read<'i>(
+    fn read(
         &self,
         rows: &Rows<'_>,
-        images: &'i [u8],
-        batch: Option<&mut Batch>,
-    ) -> Result<(ReadRow, &'i [u8])> {
-        let end = images.iter().position(|&byte| byte == b';').unwrap();
-        let (row, rest) = (&images[..end], &images[end + 1..]);
-        let Some(batch) = batch else { return Ok((ReadRow::default(), rest)) };
-        let mut sides = row.split(|&byte| byte == b'>').map(|side| {
-            let values = side.split(|&byte| byte == b'|').map(|value| match value {
-                b"NULL" => Value::Null,
-                text => Value::Text(text),
+        batch: &mut Batch,
+        each: &mut dyn FnMut(&mut Batch, ReadRow) -> Result<()>,
+    ) -> Result<()> {
+        for row in rows.images.split(|&byte| byte == b';').filter(|row| !row.is_empty()) {
+            let mut sides = row.split(|&byte| byte == b'>').map(|side| {
+                let values = side.split(|&byte| byte == b'|').map(|value| match value {
+                    b"NULL" => Value::Null,
+                    text => Value::Text(text),
+                });
+                batch.add_row(values).unwrap()
             });
-            batch.add_row(values).unwrap()
-        });
-        let (first, second) = (sides.next(), sides.next());
-        let read = match rows.kind {
-            RowsKind::Write => ReadRow { old: None, new: first },
-            RowsKind::Update | RowsKind::PartialUpdate => ReadRow { old: first, new: second },
-            RowsKind::Delete => ReadRow { old: first, new: None },
-        };
-        Ok((read, rest))
+            let (first, second) = (sides.next(), sides.next());
+            let read = match rows.kind {
+                RowsKind::Write => ReadRow { old: None, new: first },
+                RowsKind::Update | RowsKind::PartialUpdate => ReadRow { old: first, new: second },
+                RowsKind::Delete => ReadRow { old: first, new: None },
+            };
+            each(batch, read)?;
+        }
+        Ok(())
     }
 }
 
@@ -102,8 +102,14 @@ impl Play {
         let settings = Settings { tables, lower_case: false, source: "mysql x".to_owned() };
         let mut batch = Batch::default();
         batch.reset(&Position::default(), 1 << 20);
+        let mut assembler = Assembler::new(settings, place, skip);
+        let format =
+            Format { server_version: "9.7.4".to_owned(), checksummed: true, post_header_bytes: Vec::new() };
+        let header = Header { timestamp: 0, kind: 15, server_id: 9, bytes: 100, log_pos: 0, flags: 0 };
+        assembler.at(&header);
+        assembler.apply(&header, &Event::Format(format), &mut batch).unwrap();
         Self {
-            assembler: Assembler::new(settings, place, skip),
+            assembler,
             batch,
             head: BTreeMap::new(),
             bodies: BTreeMap::new(),
@@ -185,29 +191,10 @@ impl Play {
                 compressed: false,
             })
         };
+        if let Some(event) = begins(verb, number, tail) {
+            return self.assembler.apply(header, &event, &mut self.batch);
+        }
         let event = match verb {
-            "gtid" => Event::Gtid(Gtid {
-                uuid: [0x11; 16],
-                tag: "",
-                number,
-                commit_time_us: 7,
-                original_commit_time_us: 7,
-                bytes: 0,
-            }),
-            "anonymous" => Event::Gtid(Gtid {
-                uuid: [0; 16],
-                tag: "",
-                number: 0,
-                commit_time_us: 7,
-                original_commit_time_us: 7,
-                bytes: number,
-            }),
-            "maria" => Event::MariaGtid(MariaGtid {
-                domain: 0,
-                sequence: number,
-                flags: tail.parse().unwrap_or(0),
-                xid: None,
-            }),
             "sql" => Event::Query(Query {
                 thread: 1,
                 error: 0,
@@ -248,9 +235,38 @@ impl Play {
         self.lines.extend(lines);
         let mut position = Position::default();
         self.assembler.mark(&mut position);
-        self.lines.push(format!("  at {position}"));
+        self.lines.push(format!("at {position}"));
         self.batch.reset(&position, 1 << 20);
     }
+}
+
+/// The events that begin a transaction.
+fn begins(verb: &str, number: u64, flags: &str) -> Option<Event<'static>> {
+    Some(match verb {
+        "gtid" => Event::Gtid(Gtid {
+            uuid: [0x11; 16],
+            tag: "",
+            number,
+            commit_time_us: 7,
+            original_commit_time_us: 7,
+            bytes: 0,
+        }),
+        "anonymous" => Event::Gtid(Gtid {
+            uuid: [0; 16],
+            tag: "",
+            number: 0,
+            commit_time_us: 7,
+            original_commit_time_us: 7,
+            bytes: number,
+        }),
+        "maria" => Event::MariaGtid(MariaGtid {
+            domain: 0,
+            sequence: number,
+            flags: flags.parse().unwrap_or(0),
+            xid: None,
+        }),
+        _ => return None,
+    })
 }
 
 fn name(text: &str) -> Name {
@@ -318,7 +334,7 @@ fn check(tables: &str, place: Place, script: &str, expected: &Expect) {
     let mut play = Play::new(tables, place, 0);
     if let Err(error) = play.run(script) {
         play.flush();
-        play.lines.push(format!("  {error}"));
+        play.lines.push(format!("{error}"));
     }
     expected.assert_eq(&(play.lines.join("\n").replace("11111111-1111-1111-1111-111111111111", "u") + "\n"));
 }
@@ -355,11 +371,11 @@ fn transactions_end_at_their_commit() {
             u:5#1 @1400 insert t 2,∅
             u:5#2 @1600 update t 1,a -> 1,b
             u:5#3 @1700 delete t 2,∅
-              at u:5
+            at u:5
             u:6#0 @2200 insert t 3,c
-              at u:5-6
-              at u:5-6:9
-              at u:5-7:9
+            at u:5-6
+            at u:5-6:9
+            at u:5-7:9
         "#]],
     );
 }
@@ -391,11 +407,12 @@ fn mariadb_needs_no_begin_and_no_log_pos() {
         0-9-5#0 @1200 shape t (id int) key [0]
         0-9-5#0 @1200 insert t 1
         0-9-5#1 @1300 update t 1 -> 2
-          at 0-9-5
-          at 0-9-6
+        at 0-9-5
+        at 0-9-6
         0-9-7#0 @1900 insert t 3
-          at 0-9-7
-    "#]].assert_eq(&told[1]);
+        at 0-9-7
+    "#]]
+    .assert_eq(&told[1]);
 }
 
 #[test]
@@ -419,11 +436,11 @@ fn without_gtids_a_place_in_the_file_is_the_position() {
         &expect![[r#"
             b.1:1400#0 @1300 shape t (id int) key [0]
             b.1:1400#0 @1300 insert t 1
-              at b.1:1500
+            at b.1:1500
             b.1:1500#0 @1700 insert t 2
-              at b.1:1900
+            at b.1:1900
             b.2:4#0 @4 drop t
-              at b.2:104
+            at b.2:104
         "#]],
     );
 }
@@ -465,17 +482,17 @@ fn xa_waits_for_its_outcome() {
         sql XA COMMIT 'never heard of'
         ",
         &expect![[r#"
-              at start
-              at start
+            at start
+            at start
             u:3#0 @2500 shape t (id int) key [0]
             u:3#0 @2500 insert t 3
-              at u:3
-              at u:2-4
+            at u:3
+            at u:2-4
             u:5#0 @1300 insert t 1
-              at u:1-5
+            at u:1-5
             u:6#0 @3400 insert t 4
-              at u:1-6
-              at u:1-7
+            at u:1-6
+            at u:1-7
         "#]],
     );
 }
@@ -496,9 +513,9 @@ fn xa_that_a_restart_could_not_go_back_to_is_refused() {
         prepare X'61',X'',1
         ",
         &expect![[r#"
-              at 0-9-1
-              at 0-9-1
-              XA transaction X'61',X'',1 changed captured tables and is prepared, not committed [TW-MY-052]
+            at 0-9-1
+            at 0-9-1
+            XA transaction X'61',X'',1 changed captured tables and is prepared, not committed [TW-MY-052]
               to mend it: XA transactions are carried from MySQL with gtid_mode=ON only: do not use XA on these tables, then copy everything afresh
         "#]],
     );
@@ -550,12 +567,12 @@ fn names_come_from_the_log_and_not_from_todays_catalogue() {
         &expect![[r#"
             u:1#0 @1300 shape t (id int, a int) key [0]
             u:1#0 @1300 insert t 1,10
-              at u:1
+            at u:1
             u:2#0 @1600 shape t (id int, b int=5) key [0]
-              at u:1-2
+            at u:1-2
             u:3#0 @2000 shape t (id int, b int) key [0]
             u:3#0 @2000 insert t 2,20
-              at u:1-3
+            at u:1-3
         "#]],
     );
 }
@@ -586,13 +603,13 @@ fn altered_columns_say_what_older_rows_hold() {
         ",
         &expect![[r#"
             u:1#0 @1100 shape t (id int, b int<a, ts timestamp=2023-11-14 22:13:20+00, note varchar(20)=x) key [0]
-              at u:1
+            at u:1
             u:2#0 @1500 insert t 2,20,2026-11-21,y
-              at u:1-2
-              at u:1-3
+            at u:1-2
+            at u:1-3
             u:4#0 @2200 shape t (id int, b int, c int) key [0]
             u:4#0 @2200 insert t 2,20,1
-              at u:1-4
+            at u:1-4
         "#]],
     );
 }
@@ -618,12 +635,12 @@ fn a_name_that_another_column_had_is_another_column() {
         &expect![[r#"
             u:1#0 @1100 shape t (id int, a_tailwater_new int<b, b_tailwater_new int<a) key [0]
             u:1#0 @1100 shape t (id int, a int<a_tailwater_new, b int<b_tailwater_new) key [0]
-              at u:1
-              at u:1-2
+            at u:1
+            at u:1-2
             u:3#0 @1700 shape t (id int, b int, a int, note_tailwater_new text=NULL) key [0]
             u:3#0 @1700 shape t (id int, b int, a int, note text<?) key [0]
             u:3#0 @1700 insert t 2,20,30,x
-              at u:1-3
+            at u:1-3
         "#]],
     );
 }
@@ -652,15 +669,15 @@ fn a_table_is_emptied_whether_its_shape_is_known_or_not() {
         &expect![[r#"
             u:1#0 @1100 shape t (id int=GONE, a int=GONE) key [0]
             u:1#0 @1100 truncate t
-              at u:1
+            at u:1
             u:2#0 @1500 shape t (id int) key [0]
             u:2#0 @1500 insert t 2
-              at u:1-2
+            at u:1-2
             u:3#0 @1800 truncate t
-              at u:1-3
+            at u:1-3
             u:4#0 @2000 drop gone
-              at u:1-4
-              at u:1-5
+            at u:1-4
+            at u:1-5
         "#]],
     );
 }
@@ -701,28 +718,28 @@ fn what_comes_by_a_renaming_is_never_taken_for_whole() {
         &expect![[r#"
             u:1#0 @1300 shape t (id int) key [0]
             u:1#0 @1300 insert t 1
-              at u:1
+            at u:1
             u:2#0 @1600 drop t
             u:2#0 @1600 drop _t_del
             u:2#0 @1600 drop _t_gho
             u:2#0 @1600 drop t
-              at u:1-2
+            at u:1-2
             u:3#0 @2000 shape t (id int, a int) key [0]
             u:3#0 @2000 insert t 2,3
-              at u:1-3
-              at u:1-4
+            at u:1-3
+            at u:1-4
             u:5#0 @2500 drop t
             u:5#0 @2500 drop old_t
             u:5#0 @2500 drop new_t
             u:5#0 @2500 drop t
-              at u:1-5
+            at u:1-5
             u:6#0 @2900 shape t born (id int, a int) key [0]
             u:6#0 @2900 insert t 2,3
-              at u:1-6
+            at u:1-6
             u:7#0 @3200 drop t
-              at u:1-7
+            at u:1-7
             u:8#0 @3400 drop t
-              at u:1-8
+            at u:1-8
         "#]],
     );
 }
@@ -752,15 +769,15 @@ fn tables_come_and_go() {
         ",
         &expect![[r#"
             u:1#0 @1100 shape t born (id int) key [0]
-              at u:1
-              at u:1-2
-              at u:1-3
+            at u:1
+            at u:1-2
+            at u:1-3
             u:4#0 @2000 shape u born (id int) key []
             u:4#0 @2000 insert u 1
-              at u:1-4
+            at u:1-4
             u:5#0 @2300 drop t
             u:5#0 @2300 drop u
-              at u:1-5
+            at u:1-5
         "#]],
     );
 }
