@@ -1,5 +1,6 @@
 //! The MySQL and MariaDB sources: the binary log, and the first copy.
 
+pub mod assemble;
 mod auth;
 pub mod binlog;
 pub mod check;
@@ -9,10 +10,13 @@ pub mod connection;
 pub mod ddl;
 pub mod dump;
 pub mod error;
+mod followed;
 mod grants;
 mod greeting;
 pub mod gtid;
+mod open;
 mod pending;
+pub mod place;
 pub mod quote;
 pub mod rows;
 pub mod server;

@@ -1,6 +1,11 @@
 //! What the `ALTER`s of a table since its last shape mean for the older values of its columns. Pure; `assemble` keeps one
 //! per table that was altered.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a type without a rule of its own has no value that can be told"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tailwater_core::{Column, Fill, Table, Type};
@@ -61,6 +66,16 @@ impl Pending {
             self.freed.insert(name.clone());
         }
         self.origins.remove(name);
+    }
+
+    /// Whether every clause was understood.
+    pub(crate) fn is_certain(&self) -> bool {
+        !self.doubtful
+    }
+
+    /// Whether a given name is not one that a column had already: the log is behind where it is.
+    pub(crate) fn is_new(&self, name: &str, columns: &[(String, String)]) -> bool {
+        self.freed.contains(name) || !columns.iter().any(|(before, _)| before == name)
     }
 
     /// Names that an `ALTER` gave to a column, in lower case.
@@ -261,4 +276,79 @@ fn now(described: &Described, time: u32) -> Option<String> {
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}+00"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ddl::{Reading, Statement};
+    use crate::shapes::{self, ColumnFacts};
+
+    /// What older rows hold in a column of that type that this definition added.
+    fn older(definition: &str, column_type: &str, kind: &Type) -> String {
+        let statement = Statement::read(&format!("ALTER TABLE t ADD x {definition}"), Reading::default());
+        let Statement::Alter(alter) = statement else { panic!("{statement:?}") };
+        let mut pending = Pending::default();
+        pending.add(&alter, 951_782_400);
+        let facts = ColumnFacts {
+            name: "X".to_owned(),
+            column_type: column_type.to_owned(),
+            nullable: !definition.contains("NOT NULL"),
+            collation: Some(8),
+            octets: Some(4),
+            ..ColumnFacts::default()
+        };
+        let mut described = facts.described().unwrap();
+        if *kind == Type::Bytes {
+            described.collation = Some(63);
+        }
+        let columns = [described];
+        let name = crate::ddl::Name { schema: "s".to_owned(), table: "t".to_owned() };
+        let mut table = shapes::table(&name, &columns, std::iter::once(kind), None).unwrap();
+        assert_eq!(pending.fill(&mut table, &columns), None);
+        match table.columns.remove(0).fill {
+            Fill::Constant(text) => text,
+            Fill::Unknown(_) => "?".to_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_take_the_form_of_their_type() {
+        let money = Type::Numeric { limits: Some((10, 2)) };
+        for (definition, column_type, kind, expected) in [
+            ("INT", "int", Type::Int4, "Null"),
+            ("INT DEFAULT NULL", "int", Type::Int4, "Null"),
+            ("INT NOT NULL", "int", Type::Int4, "0"),
+            ("INT DEFAULT '007'", "int", Type::Int4, "7"),
+            ("INT DEFAULT 1.5", "int", Type::Int4, "?"),
+            ("INT DEFAULT TRUE", "int", Type::Int4, "1"),
+            ("DECIMAL(10,2) DEFAULT -1.5", "decimal(10,2)", money.clone(), "-1.50"),
+            ("DECIMAL(10,2) DEFAULT 1.555", "decimal(10,2)", money.clone(), "?"),
+            ("DECIMAL(10,2) NOT NULL", "decimal(10,2)", money, "0.00"),
+            ("DOUBLE DEFAULT 5", "double", Type::Float8, "5"),
+            ("DOUBLE DEFAULT 0.1", "double", Type::Float8, "?"),
+            ("VARCHAR(4) NOT NULL", "varchar(4)", Type::Text, ""),
+            ("VARCHAR(4) DEFAULT 5", "varchar(4)", Type::Text, "5"),
+            ("CHAR(4) DEFAULT 'a '", "char(4)", Type::Text, "a"),
+            ("ENUM('a','b') NOT NULL", "enum('a','b')", Type::Text, "a"),
+            ("ENUM('a','b') DEFAULT 'b'", "enum('a','b')", Type::Text, "b"),
+            ("ENUM('a','b') DEFAULT 2", "enum('a','b')", Type::Text, "?"),
+            ("BINARY(4) NOT NULL", "binary(4)", Type::Bytes, "\\x00000000"),
+            ("BINARY(4) DEFAULT X'0A0B'", "binary(4)", Type::Bytes, "\\x0a0b0000"),
+            ("BIT(4) DEFAULT b'11'", "bit(4)", Type::Other, "0011"),
+            ("DATE DEFAULT '2026-11-21'", "date", Type::Date, "2026-11-21"),
+            ("DATE DEFAULT '2026-1-1'", "date", Type::Date, "?"),
+            ("DATE NOT NULL", "date", Type::Date, "0000-00-00"),
+            ("DATETIME(2) NOT NULL", "datetime(2)", Type::Timestamp, "0000-00-00 00:00:00.00"),
+            ("DATETIME DEFAULT NOW()", "datetime", Type::Timestamp, "?"),
+            ("TIMESTAMP DEFAULT NOW()", "timestamp", Type::TimestampTz, "2000-02-29 00:00:00+00"),
+            ("TIMESTAMP NOT NULL", "timestamp", Type::TimestampTz, "?"),
+            ("INT AS (1) STORED", "int", Type::Int4, "?"),
+            ("INT NOT NULL AUTO_INCREMENT", "int", Type::Int4, "?"),
+            ("JSON NOT NULL", "json", Type::Json, "?"),
+        ] {
+            assert_eq!(older(definition, column_type, &kind), expected, "{definition}");
+        }
+    }
 }

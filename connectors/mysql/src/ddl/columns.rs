@@ -256,7 +256,8 @@ fn given(mut reader: Reader<'_, '_>) -> Given {
                 reader.step();
             }
             token if token.is("REFERENCES") => break,
-            _ => {}
+            Token::Word(_) | Token::Quoted(_) | Token::Double(_) | Token::Text(_) => {}
+            Token::Escaped | Token::Hex(_) | Token::Bits(_) | Token::Mark(_) => {}
         }
     }
     given

@@ -1,3 +1,9 @@
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::too_many_lines,
+    reason = "a rendering and long lists of statements"
+)]
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
