@@ -9,3 +9,4 @@
 )]
 
 mod servers;
+mod truth;
