@@ -3,10 +3,13 @@
 pub mod assemble;
 mod auth;
 pub mod binlog;
+mod catalog;
 pub mod check;
 pub mod config;
 mod connect;
 pub mod connection;
+mod copy;
+mod copytext;
 pub mod ddl;
 pub mod dump;
 pub mod error;

@@ -178,7 +178,7 @@ fn write_old_temporal(form: &Form, bytes: &[u8], out: &mut Vec<u8>) -> Result<()
     }
 }
 
-fn write_bytes(bytes: &[u8], padded_to: usize, out: &mut Vec<u8>) {
+pub(crate) fn write_bytes(bytes: &[u8], padded_to: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\\x");
     out.reserve(2 * bytes.len().max(padded_to));
     for &byte in bytes {
@@ -261,7 +261,7 @@ fn write_set(labels: &[String], bits: u64, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn write_bits(bytes: &[u8], bits: u8, out: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn write_bits(bytes: &[u8], bits: u8, out: &mut Vec<u8>) -> Result<()> {
     let mut number = 0_u64;
     for &byte in bytes {
         number = number << 8 | u64::from(byte);
@@ -273,7 +273,7 @@ fn write_bits(bytes: &[u8], bits: u8, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-fn write_vector(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn write_vector(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let (floats, []) = bytes.as_chunks::<4>() else {
         return Err(malformed("a VECTOR with a part of a float"));
     };
