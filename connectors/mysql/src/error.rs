@@ -17,6 +17,8 @@
 //! | TW-MY-058 | operator | a transaction has no GTID, and the position is made of them | `gtid_mode=ON`, then copy everything afresh |
 //! | TW-MY-059 | data | a statement about tables is in a character set that is not decoded here | `SET NAMES utf8mb4`, then copy everything afresh |
 //! | TW-MY-055 | operator | the log does not say what a column is | `SET GLOBAL binlog_row_metadata=FULL`, then reconnect the writers and copy everything afresh |
+//! | TW-MY-056 | data | a text has bytes that mean nothing in its character set | correct the value at the source, or leave the column out |
+//! | TW-MY-057 | data | a collation or character set that is not known here | report it; convert the column to utf8mb4 |
 
 use tailwater_core::Error;
 
@@ -111,4 +113,20 @@ pub(crate) fn foreign_text(collation: Option<u16>) -> Error {
     };
     Error::data("TW-MY-059", what)
         .remedy("run such statements with SET NAMES utf8mb4, then copy everything afresh")
+/// A column of which the log does not say enough.
+pub(crate) fn undecided(what: &str) -> Error {
+    Error::operator("TW-MY-055", format!("the binary log does not say {what}"))
+        .remedy("SET GLOBAL binlog_row_metadata=FULL")
+}
+
+/// Text that its own character set has no meaning for.
+pub(crate) fn unmapped(charset: &str) -> Error {
+    Error::data("TW-MY-056", format!("a text has bytes that mean nothing in the character set {charset}"))
+        .remedy("correct the value at the source, or leave the column out")
+}
+
+/// A collation without a known character set.
+pub(crate) fn unknown_collation(collation: u16) -> Error {
+    Error::data("TW-MY-057", format!("collation {collation} is not known here"))
+        .remedy("convert the column to the character set utf8mb4")
 }
