@@ -4,6 +4,10 @@
 //! | code | kind | meaning | cure |
 //! |---|---|---|---|
 //! | TW-MY-040 | data | bytes of the binary log are not as known here | report it; look for a newer release |
+//! | TW-MY-041 | data | an event of the binary log has a number that is not known here | report it; look for a newer release |
+//! | TW-MY-042 | data | a GTID set or list cannot be read | correct it where it was given; otherwise report it |
+//! | TW-MY-043 | data | an event's checksum does not match its bytes | look for a broken disk or memory at the server: `mysqlbinlog --verify-binlog-checksum` |
+//! | TW-MY-044 | data | a column has a type that is not known here | leave the table out; look for a newer release |
 //! | TW-MY-045 | data | an event stands where the log has no place for it | report it |
 //! | TW-MY-046 | data | rows of a table that was not described before | report it |
 //! | TW-MY-047 | data | a row does not have the shape that was described | report it |
@@ -14,16 +18,15 @@
 //! | TW-MY-052 | operator | an XA transaction is prepared where a restart could not go back to it | XA needs MySQL with `gtid_mode=ON` |
 //! | TW-MY-053 | operator | XA transactions that are not committed hold too many rows | `XA RECOVER`, then commit them or roll them back |
 //! | TW-MY-054 | data | a transaction with rows was rolled back, and which of them stayed cannot be told | copy everything afresh |
-//! | TW-MY-058 | operator | a transaction has no GTID, and the position is made of them | `gtid_mode=ON`, then copy everything afresh |
-//! | TW-MY-059 | data | a statement about tables is in a character set that is not decoded here | `SET NAMES utf8mb4`, then copy everything afresh |
 //! | TW-MY-055 | operator | the log does not say what a column is | `SET GLOBAL binlog_row_metadata=FULL`, then reconnect the writers and copy everything afresh |
 //! | TW-MY-056 | data | a text has bytes that mean nothing in its character set | correct the value at the source, or leave the column out |
 //! | TW-MY-057 | data | a collation or character set that is not known here | report it; convert the column to utf8mb4 |
+//! | TW-MY-058 | operator | a transaction has no GTID, and the position is made of them | `gtid_mode=ON`, then copy everything afresh |
+//! | TW-MY-059 | data | a statement about tables is in a character set that is not decoded here | `SET NAMES utf8mb4`, then copy everything afresh |
 
 use tailwater_core::Error;
 
 /// Bytes of the log that cannot be read.
-#[allow(dead_code, reason = "the decoders call it")]
 pub(crate) fn malformed(what: impl Into<String>) -> Error {
     Error::data("TW-MY-040", what)
 }
@@ -113,6 +116,8 @@ pub(crate) fn foreign_text(collation: Option<u16>) -> Error {
     };
     Error::data("TW-MY-059", what)
         .remedy("run such statements with SET NAMES utf8mb4, then copy everything afresh")
+}
+
 /// A column of which the log does not say enough.
 pub(crate) fn undecided(what: &str) -> Error {
     Error::operator("TW-MY-055", format!("the binary log does not say {what}"))
@@ -129,4 +134,25 @@ pub(crate) fn unmapped(charset: &str) -> Error {
 pub(crate) fn unknown_collation(collation: u16) -> Error {
     Error::data("TW-MY-057", format!("collation {collation} is not known here"))
         .remedy("convert the column to the character set utf8mb4")
+}
+
+/// An event that may change rows, for all that is known.
+pub(crate) fn unknown_event(kind: u8) -> Error {
+    Error::data("TW-MY-041", format!("an event of kind {kind} is not known here"))
+}
+
+/// Text that is not a GTID set of MySQL, or not a list of MariaDB.
+pub(crate) fn unreadable_gtids(what: impl Into<String>) -> Error {
+    Error::data("TW-MY-042", what)
+}
+
+/// The bytes are not those that the server wrote.
+pub(crate) fn wrong_checksum(kind: u8) -> Error {
+    Error::data("TW-MY-043", format!("the checksum of an event of kind {kind} does not match its bytes"))
+        .remedy("look for a broken disk or memory: mysqlbinlog --verify-binlog-checksum, at the server")
+}
+
+/// A column whose values cannot be told apart from those that follow.
+pub(crate) fn unknown_column_type(type_number: u8) -> Error {
+    Error::data("TW-MY-044", format!("a column of type {type_number} is not known here"))
 }

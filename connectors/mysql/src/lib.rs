@@ -5,6 +5,7 @@ pub mod binlog;
 pub mod ddl;
 pub mod error;
 mod followed;
+pub mod gtid;
 mod open;
 mod pending;
 pub mod place;

@@ -15,21 +15,7 @@ mod collations;
 
 pub use catalogue::{ColumnFacts, Facts};
 
-/// What the catalogue knows of a MariaDB column and the log does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Hint {
-    /// UUID, which the log gives as BINARY(16).
-    Uuid,
-    /// INET4, which the log gives as BINARY(4).
-    Inet4,
-    /// INET6, which the log gives as BINARY(16).
-    Inet6,
-    /// JSON, which is LONGTEXT with a check.
-    Json,
-    /// The log says it all.
-    #[default]
-    None,
-}
+pub use crate::binlog::plan::Hint;
 
 /// What a table is known by: the server has no number that survives.
 #[must_use]
