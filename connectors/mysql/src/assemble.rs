@@ -20,6 +20,7 @@ use crate::open::{Held, Open};
 use crate::place::{Id, Place};
 use crate::shapes::{self, Facts, Hint};
 
+mod plan;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -207,10 +208,8 @@ impl<P: Images> Assembler<P> {
     pub fn mark(&self, position: &mut Position) {
         position.source.clone_from(&self.settings.source);
         position.stream.clear();
-        // Writing into a String cannot fail.
-        if std::fmt::Write::write_fmt(&mut position.stream, format_args!("{}", self.place)).is_ok() {
-            position.event = self.event();
-        }
+        self.place.write_to(&mut position.stream);
+        position.event = self.event();
     }
 
     /// Whether no transaction is open.

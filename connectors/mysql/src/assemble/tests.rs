@@ -9,6 +9,7 @@ use tailwater_core::{Change, Row, Value};
 use super::*;
 use crate::binlog::columns::Stored;
 use crate::binlog::event::{Columns, Gtid, MariaGtid, Query};
+use crate::gtid::{GtidSet, MariaGtids};
 use crate::shapes::ColumnFacts;
 
 /// Rows as text: `1|a;2|NULL;`, the two images of an update as `1|a>1|b;`.
@@ -319,11 +320,11 @@ fn shape(table: &Table) -> String {
 use tailwater_core::Fill;
 
 fn gtids() -> Place {
-    Place::Gtids(BTreeMap::new())
+    Place::Gtids(GtidSet::default())
 }
 
 fn maria() -> Place {
-    Place::Maria(BTreeMap::new())
+    Place::Maria(MariaGtids::default())
 }
 
 fn file() -> Place {
@@ -833,7 +834,7 @@ fn cut_anywhere_and_resumed_it_gives_the_same_events() {
         let (after, ..) = replay(SCRIPT, place.clone(), skip, usize::MAX);
         before.extend(after);
         // XA rows stand where their commit does.
-        assert_eq!(before, whole, "cut after {cut} lines, at {place}+{skip}");
+        assert_eq!(before, whole, "cut after {cut} lines, at {place:?}+{skip}");
     }
 }
 

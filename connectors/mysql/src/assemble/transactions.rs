@@ -6,10 +6,10 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::WINDOWS_1252;
 use tailwater_core::{Batch, Result};
 
 use super::{Assembler, Images, Step};
+use crate::binlog::charset;
 use crate::binlog::event::{Gtid, Header, MariaGtid, Query};
 use crate::ddl::{Reading, Statement};
 use crate::error::{self, out_of_place};
@@ -186,17 +186,28 @@ impl<P: Images> Assembler<P> {
 
 /// The statement as UTF-8.
 fn text_of<'q>(query: &Query<'q>) -> Result<Cow<'q, str>> {
-    // Those of latin1, which is Windows-1252 here.
-    if matches!(query.collation, Some(5 | 8 | 15 | 31 | 47 | 48 | 49 | 94)) {
-        return Ok(WINDOWS_1252.decode_without_bom_handling(query.text).0);
+    // What is not ASCII counts only where it names a table or a column.
+    if query.text.is_ascii() {
+        return Ok(String::from_utf8_lossy(query.text));
     }
-    let lossy = String::from_utf8_lossy(query.text);
-    let concerns_us = || Statement::read(&lossy, Reading::default()) != Statement::Other;
-    if matches!(lossy, Cow::Owned(_)) && concerns_us() {
-        return Err(error::foreign_text(query.collation));
+    let mut text = Vec::new();
+    let told = query.collation.filter(|&collation| collation != BYTES);
+    let decoded = told.map(|collation| charset::to_utf8(collation, query.text, &mut text));
+    match decoded {
+        Some(Ok(())) => Ok(Cow::Owned(String::from_utf8_lossy(&text).into_owned())),
+        Some(Err(_)) | None => {
+            let lossy = String::from_utf8_lossy(query.text);
+            let concerns_us = || Statement::read(&lossy, Reading::default()) != Statement::Other;
+            if matches!(lossy, Cow::Owned(_)) && concerns_us() {
+                return Err(error::foreign_text(query.collation));
+            }
+            Ok(lossy)
+        }
     }
-    Ok(lossy)
 }
+
+/// The collation `binary`: the statement is as its client wrote it.
+const BYTES: u16 = 63;
 
 /// The name of an XA transaction in the form in which statements are read.
 fn plain(xid: &str) -> String {
