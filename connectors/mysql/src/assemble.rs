@@ -212,6 +212,24 @@ impl<P: Images> Assembler<P> {
         position.event = self.event();
     }
 
+    /// Where the event that is applied stands, for messages.
+    #[must_use]
+    pub fn whereabouts(&self) -> String {
+        format!("{}:{}", self.file, self.offset)
+    }
+
+    /// The file that is read, and where in it the last event ends; `None` until the log tells.
+    #[must_use]
+    pub fn log_end(&self) -> Option<(&str, u64)> {
+        (!self.file.is_empty()).then_some((self.file.as_str(), self.end))
+    }
+
+    /// When the last event was written, in seconds since 1970; `None` before the first.
+    #[must_use]
+    pub fn seconds(&self) -> Option<u64> {
+        (self.timestamp > 0).then_some(u64::from(self.timestamp))
+    }
+
     /// Whether no transaction is open.
     #[must_use]
     pub fn between_transactions(&self) -> bool {

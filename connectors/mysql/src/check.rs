@@ -3,7 +3,7 @@
 
 use tailwater_core::error::Doing as _;
 use tailwater_core::pattern::Pattern;
-use tailwater_core::{Finding, Result};
+use tailwater_core::{Error, Finding, Result, Severity};
 use tailwater_transport::Transport;
 
 use crate::config::Config;
@@ -63,6 +63,16 @@ fn privacy(connection: &Connection, url: &Url) -> Vec<Finding> {
         (false, true, false) => "the connection is encrypted, but the server's certificate is not checked",
     };
     vec![Finding::warning(error::NOT_PRIVATE, message).remedy("ssl-mode=VERIFY_IDENTITY in the source's url")]
+}
+
+/// The first thing that makes the log of no use at all.
+pub(crate) fn unreadable(server: &Server) -> Option<Error> {
+    let found = log(server).into_iter().find(|finding| finding.severity == Severity::Error)?;
+    let error = Error::operator(found.code, found.message);
+    Some(match found.remedy {
+        Some(remedy) => error.remedy(remedy),
+        None => error,
+    })
 }
 
 /// Whether the log holds what is needed.

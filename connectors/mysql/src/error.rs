@@ -40,8 +40,11 @@
 //! | TW-MY-059 | data | a statement about tables is in a character set that is not decoded here | `SET NAMES utf8mb4`, then copy everything afresh |
 //! | TW-MY-060 | operator | the log needed is purged | copy afresh; keep the log longer |
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
+//! | TW-MY-062 | operator | the target's position is of another server | the right url, or another target |
+//! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
 //! | TW-MY-080 | transient | a table was dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
+//! | TW-MY-082 | transient | the source is not open | report it |
 //! | TW-MY-100 | operator | the server has no binary log | log_bin |
 //! | TW-MY-101 | operator | the log does not hold rows | SET GLOBAL binlog_format=ROW |
 //! | TW-MY-102 | warning | the log does not hold whole rows | SET GLOBAL binlog_row_image=FULL |
@@ -99,6 +102,10 @@ pub const LOG_UNREADABLE: &str = "TW-MY-032";
 pub const PURGED: &str = "TW-MY-060";
 /// TW-MY-061, operator.
 pub const NOT_IN_LOG: &str = "TW-MY-061";
+/// TW-MY-062, operator.
+pub const OTHER_SOURCE: &str = "TW-MY-062";
+/// TW-MY-063, operator.
+pub const NO_GTIDS_NOW: &str = "TW-MY-063";
 /// TW-MY-080, transient.
 pub const CHANGED: &str = "TW-MY-080";
 /// TW-MY-081, data.

@@ -3,7 +3,10 @@
 
 use std::fmt;
 
+use tailwater_core::Result;
+
 use crate::binlog::event::{Gtid, MariaGtid};
+use crate::error;
 use crate::gtid::{GtidSet, MariaGtids, write_uuid};
 
 /// What one transaction is called.
@@ -67,6 +70,38 @@ impl Id {
 }
 
 impl Place {
+    /// Reads what [`Place::write_to`] wrote. MariaDB's lists and MySQL's sets have no dot in them, files do.
+    ///
+    /// # Errors
+    /// `Data` where it is none.
+    pub fn parse(text: &str, mariadb: bool) -> Result<Self> {
+        if let Some((file, offset)) = text.rsplit_once(':').filter(|(file, _)| file.contains('.')) {
+            let offset = offset.parse().map_err(|error| {
+                error::unreadable_gtids(format!("`{text}` is no place in a log file: {error}"))
+            })?;
+            return Ok(Self::File { file: file.to_owned(), offset });
+        }
+        match mariadb {
+            true => MariaGtids::parse(text).map(Self::Maria),
+            false => GtidSet::parse(text).map(Self::Gtids),
+        }
+    }
+
+    /// Whether everything up to `other` has been read. What cannot be compared is not included.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Gtids(all), Self::Gtids(some)) => some.is_subset(all),
+            (Self::Maria(all), Self::Maria(some)) => some
+                .iter()
+                .all(|(domain, _, sequence)| all.get(domain).is_some_and(|(_, last)| last >= sequence)),
+            (Self::File { file, offset }, Self::File { file: other, offset: to }) => {
+                (file_number(file), *offset) >= (file_number(other), *to)
+            }
+            (Self::Gtids(_) | Self::Maria(_) | Self::File { .. }, _) => false,
+        }
+    }
+
     /// Whether the transaction has been read.
     #[must_use]
     pub fn covers(&self, id: &Id) -> bool {
@@ -106,6 +141,11 @@ impl Place {
             }
         }
     }
+}
+
+/// Files are numbered behind their last dot; beyond 999999 with more digits.
+pub(crate) fn file_number(file: &str) -> u64 {
+    file.rsplit_once('.').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
 }
 
 impl fmt::Display for Id {

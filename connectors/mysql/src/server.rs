@@ -89,6 +89,23 @@ impl Server {
         Ok(server)
     }
 
+    /// The files of the log with their bytes, oldest first; none where we have no right to know.
+    ///
+    /// # Errors
+    /// As [`Connection::query`].
+    pub async fn log_files(&self, connection: &mut Connection) -> Result<Vec<(String, u64)>> {
+        let rows = match connection.query("SHOW BINARY LOGS").await {
+            Ok(rows) => rows,
+            Err(error) if error.code() == crate::error::NO_RIGHT => return Ok(Vec::new()),
+            Err(error) => return Err(error.doing("list the log files")),
+        };
+        let file = |row: Vec<Option<String>>| {
+            let mut fields = row.into_iter().flatten();
+            Some((fields.next()?, fields.next()?.parse().ok()?))
+        };
+        Ok(rows.into_iter().filter_map(file).collect())
+    }
+
     /// A setting as the server prints it; `None` where it has none of that name.
     #[must_use]
     pub fn setting(&self, name: &str) -> Option<&str> {
