@@ -7,6 +7,7 @@
 //! | TW-MY-055 | operator | the binary log does not say what a column is | `SET GLOBAL binlog_row_metadata=FULL`, then reconnect the writers or wait for a new log |
 //! | TW-MY-056 | data | a text has bytes that mean nothing in its character set | correct the value at the source, or leave the column out |
 //! | TW-MY-057 | data | a collation or character set that is not known here | report it; convert the column to utf8mb4 |
+//! | TW-MY-058 | operator | a time with a fraction in MariaDB's own layout, whose length the log does not tell | `SET GLOBAL mysql56_temporal_format=ON`, then `ALTER TABLE … FORCE` |
 
 use tailwater_core::Error;
 
@@ -31,4 +32,13 @@ pub(crate) fn unmapped(charset: &str) -> Error {
 pub(crate) fn unknown_collation(collation: u16) -> Error {
     Error::data("TW-MY-057", format!("collation {collation} is not known here"))
         .remedy("convert the column to the character set utf8mb4")
+}
+
+/// A time with a fraction whose bytes cannot be told from those of one without.
+pub(crate) fn old_fraction() -> Error {
+    Error::operator(
+        "TW-MY-058",
+        "a time with a fraction is in MariaDB's own layout, whose length the log does not tell",
+    )
+    .remedy("SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE … FORCE")
 }
