@@ -33,10 +33,10 @@
 //! | TW-MY-052 | operator | an XA transaction is prepared where a restart could not go back to it | XA needs MySQL with `gtid_mode=ON` |
 //! | TW-MY-053 | operator | XA transactions that are not committed hold too many rows | `XA RECOVER`, then commit them or roll them back |
 //! | TW-MY-054 | data | a transaction with rows was rolled back, and which of them stayed cannot be told | copy everything afresh |
-//! | TW-MY-055 | operator | the log does not say what a column is | `SET GLOBAL binlog_row_metadata=FULL`, then reconnect the writers and copy everything afresh |
+//! | TW-MY-055 | operator | the binary log does not say what a column is | `SET GLOBAL binlog_row_metadata=FULL`, then reconnect the writers or wait for a new log |
 //! | TW-MY-056 | data | a text has bytes that mean nothing in its character set | correct the value at the source, or leave the column out |
 //! | TW-MY-057 | data | a collation or character set that is not known here | report it; convert the column to utf8mb4 |
-//! | TW-MY-058 | operator | a transaction has no GTID, and the position is made of them | `gtid_mode=ON`, then copy everything afresh |
+//! | TW-MY-058 | operator | a time with a fraction in MariaDB's own layout, whose length the log does not tell | `SET GLOBAL mysql56_temporal_format=ON`, then `ALTER TABLE … FORCE` |
 //! | TW-MY-059 | data | a statement about tables is in a character set that is not decoded here | `SET NAMES utf8mb4`, then copy everything afresh |
 //! | TW-MY-060 | operator | the log needed is purged | copy afresh; keep the log longer |
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
@@ -445,6 +445,15 @@ pub(crate) fn foreign_text(collation: Option<u16>) -> Error {
     };
     Error::data("TW-MY-059", what)
         .remedy("run such statements with SET NAMES utf8mb4, then copy everything afresh")
+}
+
+/// A time with a fraction whose bytes cannot be told from those of one without.
+pub(crate) fn old_fraction() -> Error {
+    Error::operator(
+        "TW-MY-058",
+        "a time with a fraction is in MariaDB's own layout, whose length the log does not tell",
+    )
+    .remedy("SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE … FORCE")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use tailwater_core::{Result, Type};
 use super::charset::Charset;
 use super::columns::{Described, Stored};
 use super::{decimal, temporal};
-use crate::error::{malformed, undecided};
+use crate::error::{malformed, old_fraction, undecided};
 
 /// What the catalogue knows of a MariaDB column and the log does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,6 +19,9 @@ pub enum Hint {
     Inet6,
     /// JSON, which is LONGTEXT with a check.
     Json,
+    /// TIME, DATETIME or TIMESTAMP with digits of a second's fraction. The log says so itself, unless the column has
+    /// MariaDB's own layout (`mysql56_temporal_format=OFF`), which cannot be told from that without a fraction.
+    Fraction,
     /// The log says it all.
     #[default]
     None,
@@ -119,6 +122,9 @@ type Compiled = (Frame, Form, Type);
 fn compile(column: &Described, hint: Hint) -> Result<Compiled> {
     use Frame::Fixed;
     Ok(match column.stored {
+        Stored::OldTime | Stored::OldDatetime | Stored::OldTimestamp if hint == Hint::Fraction => {
+            return Err(old_fraction());
+        }
         Stored::Tiny => integer(column, 1, Type::Int2, Type::Int2)?,
         Stored::Short => integer(column, 2, Type::Int2, Type::Int4)?,
         Stored::Int24 => integer(column, 3, Type::Int4, Type::Int4)?,
@@ -294,6 +300,15 @@ pub(super) mod tests {
         }
         let strange = Described { collation: Some(9999), ..column(Stored::Blob { length_bytes: 1 }) };
         assert_eq!(error(strange).message(), "plan column c: collation 9999 is not known here");
+    }
+
+    #[test]
+    fn refuses_layouts_that_the_log_does_not_tell_apart() {
+        for stored in [Stored::OldTime, Stored::OldDatetime, Stored::OldTimestamp] {
+            assert!(Plan::new(&[column(stored)], &[Hint::None]).is_ok());
+            assert_eq!(Plan::new(&[column(stored)], &[Hint::Fraction]).unwrap_err().code(), "TW-MY-058");
+        }
+        assert!(Plan::new(&[column(Stored::Time { digits: 3 })], &[Hint::Fraction]).is_ok());
     }
 
     #[test]

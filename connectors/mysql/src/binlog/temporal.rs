@@ -2,7 +2,8 @@
 //! with `+00` behind it.
 //!
 //! MariaDB's own layouts of times with fractions (`mysql56_temporal_format=OFF` and digits declared) are not read: the
-//! log gives them the type of the oldest layout without its digits, so nothing in it tells their length.
+//! log gives them the type of the oldest layout without its digits, so nothing in it tells their length. `plan` refuses
+//! them where the catalogue tells of digits.
 
 use tailwater_core::Result;
 

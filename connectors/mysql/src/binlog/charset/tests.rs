@@ -17,7 +17,7 @@ fn error(collation: u16, bytes: &[u8]) -> String {
 #[test]
 fn every_collation_has_a_character_set_that_is_known() {
     let mut collations = 0;
-    for collation in 0..=u16::MAX {
+    for collation in (0..4096).chain([u16::MAX]) {
         match Charset::of(collation) {
             Ok(_) => collations += 1,
             Err(error) => assert_eq!(error.code(), "TW-MY-057"),
