@@ -319,6 +319,7 @@ impl<P: Images> Assembler<P> {
         else {
             return Err(out_of_place("a name that is not UTF-8"));
         };
+        self.numbers.remove(&map.number);
         let name = Name { schema: schema.to_owned(), table: table.to_owned() };
         self.tables.is_empty(&name, false);
         let body: Box<[u8]> = map.body.into();

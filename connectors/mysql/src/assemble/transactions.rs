@@ -151,10 +151,11 @@ impl<P: Images> Assembler<P> {
             self.release(&held, batch)?;
             return self.commit(batch);
         }
+        let open = self.open.take();
         if !matches!(self.place, Place::Gtids(_)) {
             return Err(error::xa(xid));
         }
-        if let Some(open) = self.open.take() {
+        if let Some(open) = open {
             self.prepared.insert(plain(xid), (open.id, held));
         }
         self.last_end = self.end;
