@@ -18,6 +18,7 @@
 //! | TW-MY-030 | transient | the server ended the log, or says nothing | tried again |
 //! | TW-MY-031 | transient | another reader with this server id took the log over | a server_id of its own for each reader |
 //! | TW-MY-032 | operator | the server cannot read its log from there | the message says why |
+//! | TW-MY-033 | operator | a time with a fraction in MariaDB's own layout, whose length the log does not tell | `SET GLOBAL mysql56_temporal_format=ON`, then `ALTER TABLE … FORCE` |
 //! | TW-MY-040 | data | bytes of the binary log are not as known here | report it; look for a newer release |
 //! | TW-MY-041 | data | an event of the binary log has a number that is not known here | report it; look for a newer release |
 //! | TW-MY-042 | data | a GTID set or list cannot be read | correct it where it was given; otherwise report it |
@@ -36,7 +37,7 @@
 //! | TW-MY-055 | operator | the binary log does not say what a column is | `SET GLOBAL binlog_row_metadata=FULL`, then reconnect the writers or wait for a new log |
 //! | TW-MY-056 | data | a text has bytes that mean nothing in its character set | correct the value at the source, or leave the column out |
 //! | TW-MY-057 | data | a collation or character set that is not known here | report it; convert the column to utf8mb4 |
-//! | TW-MY-058 | operator | a time with a fraction in MariaDB's own layout, whose length the log does not tell | `SET GLOBAL mysql56_temporal_format=ON`, then `ALTER TABLE … FORCE` |
+//! | TW-MY-058 | operator | a transaction has no GTID, and the position is made of them | `gtid_mode=ON`, then copy everything afresh |
 //! | TW-MY-059 | data | a statement about tables is in a character set that is not decoded here | `SET NAMES utf8mb4`, then copy everything afresh |
 //! | TW-MY-060 | operator | the log needed is purged | copy afresh; keep the log longer |
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
@@ -450,7 +451,7 @@ pub(crate) fn foreign_text(collation: Option<u16>) -> Error {
 /// A time with a fraction whose bytes cannot be told from those of one without.
 pub(crate) fn old_fraction() -> Error {
     Error::operator(
-        "TW-MY-058",
+        "TW-MY-033",
         "a time with a fraction is in MariaDB's own layout, whose length the log does not tell",
     )
     .remedy("SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE … FORCE")

@@ -37,8 +37,20 @@ pub fn column_id(name: &str) -> u32 {
 /// What the catalogue says of each column in the log, where it still says it of that column.
 #[must_use]
 pub fn hints(columns: &[Described], facts: Option<&Facts>) -> Vec<Hint> {
-    let hint = |column: &Described| agreeing(column, facts).map_or(Hint::None, ColumnFacts::hint);
+    let hint = |column: &Described| {
+        if has_untold_fraction(column, facts) {
+            return Hint::Fraction;
+        }
+        agreeing(column, facts).map_or(Hint::None, ColumnFacts::hint)
+    };
     columns.iter().map(hint).collect()
+}
+
+/// Whether the log gives a column in MariaDB's own layout of times, and the catalogue says that it has a fraction.
+fn has_untold_fraction(column: &Described, facts: Option<&Facts>) -> bool {
+    let old = matches!(column.stored, Stored::OldTime | Stored::OldDatetime | Stored::OldTimestamp);
+    let columns = facts.iter().flat_map(|facts| &facts.columns);
+    old && columns.filter(|facts| Some(&facts.name) == column.name.as_ref()).any(|facts| facts.column_type.contains('('))
 }
 
 /// A table as the log has it. `kinds` are the columns' types, in order.
@@ -131,7 +143,7 @@ pub fn spelled(column: &Described, hint: Hint) -> String {
         Hint::Inet4 => return "inet4".to_owned(),
         Hint::Inet6 => return "inet6".to_owned(),
         Hint::Json => return "json".to_owned(),
-        Hint::None => {}
+        Hint::Fraction | Hint::None => {}
     }
     let number = |name: &str| {
         if column.unsigned == Some(true) { format!("{name} unsigned") } else { name.to_owned() }

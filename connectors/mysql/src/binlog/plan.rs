@@ -306,7 +306,7 @@ pub(super) mod tests {
     fn refuses_layouts_that_the_log_does_not_tell_apart() {
         for stored in [Stored::OldTime, Stored::OldDatetime, Stored::OldTimestamp] {
             assert!(Plan::new(&[column(stored)], &[Hint::None]).is_ok());
-            assert_eq!(Plan::new(&[column(stored)], &[Hint::Fraction]).unwrap_err().code(), "TW-MY-058");
+            assert_eq!(Plan::new(&[column(stored)], &[Hint::Fraction]).unwrap_err().code(), "TW-MY-033");
         }
         assert!(Plan::new(&[column(Stored::Time { digits: 3 })], &[Hint::Fraction]).is_ok());
     }
