@@ -21,8 +21,8 @@ pub(super) enum Start {
 /// A conversion under way.
 pub(super) struct Conversion<'g> {
     pub(super) given: &'g Given,
-    start: Start,
-    problems: Vec<Error>,
+    pub(super) start: Start,
+    pub(super) problems: Vec<Error>,
     /// What maps to nothing, and why.
     remarks: Vec<(String, String)>,
 }
@@ -38,6 +38,7 @@ pub(super) fn convert(given: &Given, start: Start, from: &str) -> Result<String,
     }
     conversion.meanings();
     conversion.decisions();
+    conversion.transforms();
     let source = conversion.source();
     let sink = conversion.sink();
     if !conversion.problems.is_empty() {
@@ -329,9 +330,13 @@ impl Conversion<'_> {
             Some(prefix) => line(&mut text, format_args!("prefix = {}", quoted(&prefix))),
             None => self.bad_value("topic.prefix", "is missing"),
         }
+        if self.flat_rows().is_some() {
+            text.push_str("format = \"row\"\n");
+        }
         text.push_str("\n[sink.kafka.debezium]\n");
         self.converters(&mut text);
         self.options(&mut text);
+        self.row_options(&mut text);
         self.client(&mut text);
         self.topics(&mut text);
         text

@@ -7,7 +7,6 @@ use Meaning::{Needless, Only, Refused, Used};
 
 const STOPS: &str = "nothing is skipped here: what cannot be written stops the pipeline with an error";
 const ONE_TASK: &str = "a pipeline is one task";
-const TRANSFORMS: &str = "transforms are not run here. For ExtractNewRecordState there is format = \"row\", for RegexRouter there is topic = \"…\", both below [sink.kafka]; what else a transform does is for consumers. Then remove the property";
 const CONVERTER: &str = "JSON is written as the converter has it by default";
 const POSITION: &str = "the position is kept in a topic of its own, with the records";
 const SERVER: &str = "it concerns Debezium Server's own process";
@@ -35,7 +34,7 @@ pub(super) const PROPERTIES: Table = &[
         ],
         Needless(STOPS),
     ),
-    (&["transforms", "transforms.*", "predicates", "predicates.*"], Only(&[""], TRANSFORMS)),
+    (&["transforms", "transforms.*", "predicates", "predicates.*"], Used),
     (
         &[
             "key.converter",

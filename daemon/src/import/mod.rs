@@ -33,6 +33,7 @@ mod offsets;
 mod postgres;
 mod properties;
 mod tables;
+mod transforms;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;
