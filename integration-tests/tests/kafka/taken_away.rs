@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tailwater_core::{Error, ErrorKind, Sink as _};
-use tailwater_integration_tests::kafka::{self, Broker};
+use tailwater_integration_tests::kafka::Broker;
 use tailwater_kafka::{Config, Delivery, Kafka};
 use tempfile::TempDir;
 
@@ -54,7 +54,8 @@ impl Writing {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_is_deleted() {
-    let broker = kafka::shared();
+    // Brokers make what they are asked about, unless told otherwise: that is not to happen either.
+    let broker = Broker::start(&[("auto.create.topics.enable", "true")]);
     for delivery in DELIVERIES {
         let mut config = config(&broker, delivery);
         // In a transaction it is sought for as long as a record may take; else for as long as a topic may be unknown to

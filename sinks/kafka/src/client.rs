@@ -119,6 +119,9 @@ fn common(config: &Config) -> ClientConfig {
     client.set("socket.keepalive.enable", "true");
     // OpenSSL is compiled in, so the system's certificates have to be looked for.
     client.set("ssl.ca.location", "probe");
+    // A producer's question about a topic would make it, as brokers allow unless told otherwise: with their number of
+    // partitions instead of ours, and one that was deleted without anybody's notice.
+    client.set("allow.auto.create.topics", "false");
     for (name, value) in config.properties.all() {
         client.set(name, value);
     }
@@ -167,7 +170,6 @@ pub(crate) fn consumer(config: &Config) -> ClientConfig {
     client.set("enable.partition.eof", "true");
     client.set("isolation.level", "read_committed");
     client.set("fetch.wait.max.ms", "10");
-    client.set("allow.auto.create.topics", "false");
     client
 }
 
