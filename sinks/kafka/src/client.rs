@@ -141,10 +141,17 @@ pub(crate) fn producer(config: &Config) -> ClientConfig {
     client.set("message.max.bytes", "1000000000");
     // While a request of a partition is on its way librdkafka sends no other, and spins as soon as a record has waited for
     // this long. What must go at once is flushed.
-    let ours = [("linger.ms", "1000"), ("batch.num.messages", "100000"), ("batch.size", BATCH_BYTES)];
-    for (name, value) in ours {
-        if config.properties.get(name).is_none() {
-            client.set(name, value);
+    // Where one property is set under two names, chance decides which of them counts.
+    let ours: [(&[&str], &str); 3] = [
+        (&["linger.ms", "queue.buffering.max.ms"], "1000"),
+        (&["batch.num.messages"], "100000"),
+        (&["batch.size"], BATCH_BYTES),
+    ];
+    for (names, value) in ours {
+        if names.iter().all(|name| config.properties.get(name).is_none())
+            && let Some(name) = names.first()
+        {
+            client.set(*name, value);
         }
     }
     match config.delivery {
@@ -176,4 +183,24 @@ pub(crate) fn consumer(config: &Config) -> ClientConfig {
 /// The administrator.
 pub(crate) fn administrator(config: &Config) -> ClientConfig {
     common(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_sets_counts_under_each_of_its_names() {
+        let linger = |set: &[(&str, &str)]| {
+            let mut config = Config::new("shop", "127.0.0.1:9092");
+            for (name, value) in set {
+                config.properties.set(name, (*value).to_owned(), |_, _| String::new()).unwrap();
+            }
+            let client = producer(&config);
+            ["linger.ms", "queue.buffering.max.ms"].map(|name| client.get(name).map(str::to_owned))
+        };
+        assert_eq!(linger(&[]), [Some("1000".to_owned()), None]);
+        assert_eq!(linger(&[("linger.ms", "5")]), [Some("5".to_owned()), None]);
+        assert_eq!(linger(&[("queue.buffering.max.ms", "5")]), [None, Some("5".to_owned())]);
+    }
 }
