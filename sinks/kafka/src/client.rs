@@ -2,7 +2,7 @@
 //! producer itself is in `native`; the consumer and the administrator are rdkafka's own.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -17,12 +17,23 @@ use crate::{Config, Delivery, error};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Noted(Arc<Mutex<Trouble>>);
 
+/// For so long a time-out may be due to a login that failed. While logins fail, librdkafka says so every 30 s at least.
+const RECENT: Duration = Duration::from_secs(90);
+
 #[derive(Debug, Default)]
 struct Trouble {
-    login: Option<(Code, String)>,
+    login: Option<Login>,
     outage: Option<Instant>,
     /// The last error in the log of a client whose errors come without a reason.
     said: Option<String>,
+}
+
+/// A login that failed.
+#[derive(Debug, Clone)]
+struct Login {
+    code: Code,
+    reason: String,
+    at: Instant,
 }
 
 impl Noted {
@@ -34,7 +45,7 @@ impl Noted {
         let is = |known: &&Code| **known as i32 == code;
         let Ok(mut trouble) = self.0.lock() else { return };
         if let Some(code) = logins.iter().find(is) {
-            trouble.login = Some((*code, reason.trim().to_owned()));
+            trouble.login = Some(Login { code: *code, reason: reason.trim().to_owned(), at: Instant::now() });
         }
         if outages.iter().any(|known| is(&known)) {
             trouble.outage = Some(Instant::now());
@@ -49,9 +60,15 @@ impl Noted {
         }
     }
 
+    /// The login that failed last, if it was a moment ago: later it has been mended, and what fails has another cause.
+    fn login(&self) -> Option<Login> {
+        let login = self.0.lock().ok().and_then(|trouble| trouble.login.clone());
+        login.filter(|login| login.at.elapsed() < RECENT)
+    }
+
     /// Whether a broker did not let us in.
     pub(crate) fn login_failed(&self) -> bool {
-        self.0.lock().is_ok_and(|trouble| trouble.login.is_some())
+        self.login().is_some()
     }
 
     /// Whether a broker was out of reach since then.
@@ -61,10 +78,9 @@ impl Noted {
 
     /// The error for a code: a time-out is blamed on the login that failed meanwhile.
     pub(crate) fn blame(&self, code: Code, text: &str) -> Error {
-        let login = self.0.lock().ok().and_then(|trouble| trouble.login.clone());
-        match login {
-            Some((cause, reason)) if error::is_unreachable(code) => error::from_code(cause, &reason),
-            _ => error::from_code(code, text),
+        match self.login() {
+            Some(login) if error::is_unreachable(code) => error::from_code(login.code, &login.reason),
+            Some(_) | None => error::from_code(code, text),
         }
     }
 
