@@ -209,6 +209,21 @@ fn a_worker_tells_brokers_and_converters() {
 }
 
 #[test]
+fn words_are_read_in_any_case_as_debezium_reads_them() {
+    let config = [
+        ("plugin.name", "PgOutput"),
+        ("slot.name", "dbz"),
+        ("value.converter.schemas.enable", "False"),
+        ("key.converter.schemas.enable", "FALSE"),
+        ("provide.transaction.metadata", "True"),
+    ];
+    let text = text(&connector(&config), Start::GoOn);
+    for line in ["slot = \"dbz\"", "schemas.enable = false", "provide.transaction.metadata = true"] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
+}
+
+#[test]
 fn no_secret_is_copied() {
     let mut secrets = vec![("database.password", "hidden")];
     let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"al\" password=\"hidden\";";
