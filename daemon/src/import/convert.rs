@@ -105,8 +105,7 @@ impl Conversion<'_> {
             let harmless =
                 |values: &[&str]| values.iter().any(|value| value.eq_ignore_ascii_case(entry.value.trim()));
             match meaning::find(&known, name) {
-                Some(Meaning::Used) => {}
-                Some(Meaning::Option) => {}
+                Some(Meaning::Used | Meaning::SameName) => {}
                 Some(Meaning::Needless(why)) => self.remarks.push((entry.shown.clone(), why.to_owned())),
                 Some(Meaning::Only(values, _)) if harmless(values) => {
                     self.remarks.push((entry.shown.clone(), "it is so here too".to_owned()));
@@ -365,7 +364,7 @@ impl Conversion<'_> {
                     "topic.heartbeat.prefix"
                 }
                 "heartbeat.topics.prefix" => continue,
-                name if meaning::find(&[postgres::PROPERTIES], name) == Some(Meaning::Option) => name,
+                name if meaning::find(&[postgres::PROPERTIES], name) == Some(Meaning::SameName) => name,
                 _ => continue,
             };
             // Debezium does not heed case in the words of its modes, nor blanks around them.

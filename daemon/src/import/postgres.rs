@@ -5,7 +5,7 @@ use tailwater_kafka::debezium;
 
 use super::meaning::{Meaning, Table};
 
-use Meaning::{Copy, Needless, Only, Option, Refused, Used};
+use Meaning::{Copy, Needless, Only, Refused, SameName, Used};
 
 const TUNING: &str = "tuning of Debezium's own workings; nothing here corresponds to it";
 const RETRIES: &str = "what may pass is tried again for ever; anything else stops the pipeline with an error, and nothing is skipped";
@@ -146,7 +146,7 @@ pub(super) const PROPERTIES: Table = &[
             "it is a property of converters: key.converter.schemas.enable, value.converter.schemas.enable",
         ),
     ),
-    (debezium::Config::OPTIONS, Option),
+    (debezium::Config::OPTIONS, SameName),
     (&["heartbeat.topics.prefix"], Used),
     (&["column.mask.with.*", "column.mask.hash.*", "column.truncate.to.*"], Refused(MASKS)),
     (&["column.propagate.source.type", "datatype.propagate.source.type"], Used),
