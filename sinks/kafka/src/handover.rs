@@ -61,6 +61,9 @@ pub fn written_since(config: &Config, since_ms: i64, mut show: impl FnMut(&[u8])
     let start = format!("{}.", config.naming.prefix);
     let mut partitions = reading.partitions(|name| name.starts_with(&start))?;
     if partitions.count() == 0 {
+        tracing::warn!(
+            "no topic's name begins with {start}: what was written after the offsets were noted cannot be told"
+        );
         return Ok(());
     }
     partitions.set_all_offsets(Offset::Offset(since_ms)).map_err(|error| reading.blame(&error))?;
