@@ -203,9 +203,10 @@ quarkus.log.console.json=false",
 #[test]
 fn a_worker_tells_brokers_and_converters() {
     let mut given = connector(&[]);
-    given.add_worker("bootstrap.servers=k:9092\nkey.converter=org.apache.kafka.connect.json.JsonConverter\nproducer.linger.ms=7");
+    given.add_worker("bootstrap.servers=k:9092\nkey.converter=org.apache.kafka.connect.json.JsonConverter\nproducer.client.id=me\nproducer.linger.ms=7");
     let text = text(&given, Start::Copy);
-    assert!(text.contains("brokers = \"k:9092\"") && text.contains("\"linger.ms\" = \"7\""), "{text}");
+    assert!(text.contains("brokers = \"k:9092\"") && text.contains("\"client.id\" = \"me\""), "{text}");
+    assert!(!text.contains("\"linger.ms\""), "{text}");
 }
 
 #[test]
