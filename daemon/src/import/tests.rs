@@ -203,9 +203,25 @@ quarkus.log.console.json=false",
 #[test]
 fn a_worker_tells_brokers_and_converters() {
     let mut given = connector(&[]);
-    given.add_worker("bootstrap.servers=k:9092\nkey.converter=org.apache.kafka.connect.json.JsonConverter\nproducer.linger.ms=7");
+    given.add_worker("bootstrap.servers=k:9092\nkey.converter=org.apache.kafka.connect.json.JsonConverter\nproducer.client.id=me\nproducer.linger.ms=7");
     let text = text(&given, Start::Copy);
-    assert!(text.contains("brokers = \"k:9092\"") && text.contains("\"linger.ms\" = \"7\""), "{text}");
+    assert!(text.contains("brokers = \"k:9092\"") && text.contains("\"client.id\" = \"me\""), "{text}");
+    assert!(!text.contains("\"linger.ms\""), "{text}");
+}
+
+#[test]
+fn words_are_read_in_any_case_as_debezium_reads_them() {
+    let config = [
+        ("plugin.name", "PgOutput"),
+        ("slot.name", "dbz"),
+        ("value.converter.schemas.enable", "False"),
+        ("key.converter.schemas.enable", "FALSE"),
+        ("provide.transaction.metadata", "True"),
+    ];
+    let text = text(&connector(&config), Start::GoOn);
+    for line in ["slot = \"dbz\"", "schemas.enable = false", "provide.transaction.metadata = true"] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
 }
 
 #[test]

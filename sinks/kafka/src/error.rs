@@ -113,8 +113,9 @@ pub(crate) fn is_too_large(code: Code) -> bool {
     TOO_LARGE.contains(&code)
 }
 
+/// Whether a topic is not there: not for its name, which Kafka could not take.
 pub(crate) fn is_missing_topic(code: Code) -> bool {
-    NO_TOPIC.contains(&code)
+    NO_TOPIC.contains(&code) && code != Code::InvalidTopic
 }
 
 pub(crate) fn is_unreachable(code: Code) -> bool {

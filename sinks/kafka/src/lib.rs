@@ -15,7 +15,7 @@
 //! | `partition` | which partition a key belongs to |
 //! | `producer`, `native` | arenas in, records out; librdkafka's C interface made safe |
 //! | `client`, `properties`, `token` | what librdkafka is set to, and by whom |
-//! | `topics`, `position` | topics at the brokers; the position topic and reading it back |
+//! | `topics`, `reading`, `position` | topics at the brokers; what is in them; the position topic and reading it back |
 //! | `handover` | the offsets that Kafka Connect keeps, and a pipeline's first position |
 //! | `sink`, `check` | the [`Sink`](tailwater_core::Sink), and everything `tailwater check` finds |
 //!
@@ -36,6 +36,7 @@ mod partition;
 mod position;
 mod producer;
 mod properties;
+mod reading;
 mod routes;
 mod sink;
 mod token;

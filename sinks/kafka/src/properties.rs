@@ -59,10 +59,13 @@ const REFUSED: &[(&[&str], &str)] = &[
             "enable.auto.offset.store",
             "auto.offset.reset",
             "enable.partition.eof",
-            "allow.auto.create.topics",
             "check.crcs",
         ],
         "it would change how the position is read back",
+    ),
+    (
+        &["allow.auto.create.topics"],
+        "topics are made here as `topics` in [sink.kafka] says, and none that was written before",
     ),
     (
         &["delivery.report.only.error", "dr_cb", "dr_msg_cb", "produce.offset.report"],
