@@ -123,6 +123,8 @@ fn common(config: &Config) -> ClientConfig {
         client.set(name, value);
     }
     client.set("bootstrap.servers", &config.brokers);
+    // A producer would have brokers make a topic anew that was deleted, and what it held would be missing in silence.
+    client.set("allow.auto.create.topics", "false");
     client
 }
 
@@ -167,7 +169,6 @@ pub(crate) fn consumer(config: &Config) -> ClientConfig {
     client.set("enable.partition.eof", "true");
     client.set("isolation.level", "read_committed");
     client.set("fetch.wait.max.ms", "10");
-    client.set("allow.auto.create.topics", "false");
     client
 }
 

@@ -17,7 +17,7 @@
 //! | TW-KAFKA-013 | operator | the stored position cannot be read | use the release that wrote it |
 //! | TW-KAFKA-014 | operator | a topic has another number of partitions than before | `partition_change = "accept"`, or a new topic |
 //! | TW-KAFKA-015 | operator | a table's name makes no topic name | another `topic` pattern |
-//! | TW-KAFKA-016 | operator | two tables make the same topic name | another `topic` pattern |
+//! | TW-KAFKA-016 | operator | two tables make the same topic name, or one that of the position topic | another `topic` pattern, or another `position_topic` |
 //! | TW-KAFKA-017 | transient | any other error of the brokers | see the message |
 //! | TW-KAFKA-018 | operator | the brokers do not take a record or a request | see the message; for a compacted topic give the table a key |
 //! | TW-KAFKA-019 | transient | a transaction that somebody left open hides the position | wait until it times out |
@@ -144,6 +144,13 @@ pub(crate) fn from_code(code: Code, text: &str) -> Error {
         let message = "`transaction.timeout.ms` is more than the brokers' `transaction.max.timeout.ms`";
         return Error::operator("TW-KAFKA-010", message)
             .remedy("write below [sink.kafka.properties]: \"transaction.timeout.ms\" = \"…\" with at most what the brokers allow");
+    }
+    if code == Code::InvalidTopic {
+        return Error::operator("TW-KAFKA-006", format!("the brokers refuse the topic's name: {text}")).remedy(
+            "a name of at most 249 letters, digits, `.`, `_` and `-`; where it is one, there is a topic already whose \
+             name differs in `.` and `_` only, which brokers do not take: write another `topic`, `prefix` or \
+             `position_topic` below [sink.kafka]",
+        );
     }
     let (kind, number) = match () {
         () if listed(UNREACHABLE) => (ErrorKind::Transient, "TW-KAFKA-001"),
@@ -298,6 +305,14 @@ pub(crate) fn topics_collide(topic: &str, first: &str, second: &str) -> Error {
     let message = format!("the tables {first} and {second} both make the topic {topic}");
     Error::operator("TW-KAFKA-016", message)
         .remedy("write another `topic` below [sink.kafka], or leave one of the tables out of `tables`")
+}
+
+/// The position would stand among other records, and could not be read back.
+pub(crate) fn position_not_alone(topic: &str, what: &str) -> Error {
+    let message = format!("{what} would go to {topic}, which is the position topic");
+    Error::operator("TW-KAFKA-016", message).remedy(
+        "write another `topic` or `position_topic` below [sink.kafka], or leave the table out of `tables`",
+    )
 }
 
 pub(crate) fn position_hidden(topic: &str) -> Error {
