@@ -12,6 +12,10 @@ use super::units::size;
 impl Reading<'_> {
     pub(super) fn kafka(&mut self, section: &Section<'_>) -> Result<Config> {
         let brokers = section.required("brokers", r#""kafka.example:9092""#)?;
+        if !are_brokers(&brokers.value) {
+            let message = "`brokers` must be `host:port`, several with commas between them";
+            return Err(section.error("brokers", code::BAD_VALUE, message));
+        }
         let mut config = Config::new(self.name, brokers.value);
         if let Some(prefix) = section.string("prefix")? {
             config.set_prefix(&prefix.value);
@@ -99,6 +103,32 @@ impl Reading<'_> {
         }
         Ok(())
     }
+}
+
+/// librdkafka skips what it does not understand, and then waits for brokers that nobody named.
+fn are_brokers(list: &str) -> bool {
+    let mut brokers = list.split(',').map(str::trim).filter(|broker| !broker.is_empty()).peekable();
+    brokers.peek().is_some() && brokers.all(is_broker)
+}
+
+/// `host`, `host:port` or `[address]:port`, perhaps with a protocol as in `PLAINTEXT://host`.
+fn is_broker(text: &str) -> bool {
+    let protocols = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+    let text = match text.split_once("://") {
+        Some((protocol, rest)) if protocols.contains(&protocol.to_uppercase().as_str()) => rest,
+        Some(_) | None => text,
+    };
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, port),
+        Some(_) | None => (text, "9092"),
+    };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let named = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let host_fits = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(named),
+    };
+    host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn topic_settings(section: &Section<'_>) -> Result<TopicSettings> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use tailwater_core::{ErrorKind, Sink as _};
+use tailwater_integration_tests::Proxy;
 use tailwater_integration_tests::kafka::Broker;
 use tailwater_kafka::{Delivery, Kafka};
 
@@ -53,4 +54,77 @@ async fn a_deleted_topic_is_not_made_anew_by_brokers_that_make_topics_by_themsel
         let topics = admin.inner().fetch_metadata(None, PATIENCE).unwrap();
         assert!(topics.topics().iter().all(|found| found.name() != name), "{name} was made anew");
     }
+}
+
+/// A broker that asks for a password, as it is reached through a proxy.
+fn behind(proxy: &mut Option<Proxy>) -> Broker {
+    let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+    let users = format!("{module} required username=\"admin\" password=\"secret\" user_admin=\"secret\";");
+    Broker::start_with(
+        |port| {
+            let started = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(Proxy::start(format!("127.0.0.1:{port}")))
+            });
+            let advertised = format!("SASL_PLAINTEXT://{}", started.address());
+            *proxy = Some(started);
+            [
+                (
+                    "listeners",
+                    format!("SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:CONTROLLER_PORT"),
+                ),
+                ("advertised.listeners", advertised),
+                (
+                    "listener.security.protocol.map",
+                    "CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT".to_owned(),
+                ),
+                ("inter.broker.listener.name", "SASL_PLAINTEXT".to_owned()),
+                ("sasl.enabled.mechanisms", "PLAIN".to_owned()),
+                ("sasl.mechanism.inter.broker.protocol", "PLAIN".to_owned()),
+                ("listener.name.sasl_plaintext.plain.sasl.jaas.config", users),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
+        },
+        &[],
+    )
+}
+
+/// librdkafka says of a connection that breaks while it logs in that the login failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_is_cut_short_is_no_refused_login() {
+    let mut proxy = None;
+    let _broker = behind(&mut proxy);
+    let proxy = proxy.unwrap();
+    let mut config = crate::feed::config_at(proxy.address(), Delivery::ExactlyOnce);
+    hasty(&mut config);
+    for (name, value) in [
+        ("security.protocol", "SASL_PLAINTEXT"),
+        ("sasl.mechanisms", "PLAIN"),
+        ("sasl.username", "admin"),
+        ("sasl.password", "secret"),
+        ("reconnect.backoff.ms", "10"),
+        ("reconnect.backoff.max.ms", "50"),
+    ] {
+        set(&mut config, name, value);
+    }
+    write_until(&config, 2, PATIENCE);
+    let mut sink = Kafka::new(config.clone());
+    assert_eq!(sink.open().unwrap(), Some(at(2, 0)));
+    sink.write(&transaction(&at(2, 0), &crate::feed::table(), 3, 5)).unwrap();
+    // Wherever a connection breaks, from its first byte to after the login.
+    for bytes in (1..900).step_by(6) {
+        proxy.cut();
+        proxy.cut_after(bytes);
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while proxy.will_cut() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    proxy.refuse(true);
+    proxy.cut();
+    let error = sink.write(&transaction(&at(3, 0), &crate::feed::table(), 4, 5)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
+    sink.close().unwrap();
+    proxy.refuse(false);
+    write_until(&config, 6, PATIENCE);
 }

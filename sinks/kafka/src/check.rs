@@ -9,6 +9,7 @@ use tailwater_core::{Finding, Result, Table};
 
 use crate::client::{BATCH_BYTES, Noted};
 use crate::debezium::Debezium;
+use crate::producer::Producer;
 use crate::routes::Routes;
 use crate::topics::{Found, Topics};
 use crate::{Config, Delivery, Format, PartitionChange, error, position};
@@ -20,6 +21,8 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     encryption(config, &mut findings);
     let topics = wanted(config, tables, &mut findings);
     idle_key_columns(config, tables, &mut findings);
+    // Made and dropped: some properties do not fit together for a producer alone.
+    findings.extend(Producer::new(config, Noted::default()).err().as_ref().map(Finding::from));
     let asked = Topics::new(config, &Noted::default()).and_then(|brokers| {
         let found = brokers.find(&topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>())?;
         Ok((brokers, found))

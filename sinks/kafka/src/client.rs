@@ -33,7 +33,12 @@ impl Noted {
             [Code::BrokerTransportFailure, Code::AllBrokersDown, Code::OperationTimedOut, Code::Resolve];
         let is = |known: &&Code| **known as i32 == code;
         let Ok(mut trouble) = self.0.lock() else { return };
-        if let Some(code) = logins.iter().find(is) {
+        // For a connection that breaks during a login librdkafka has the code of a refused one, and only its text tells
+        // that this was an error of its own, and no answer of the broker.
+        let broken = reason.contains("handshake failed: Local: ");
+        if broken {
+            trouble.outage = Some(Instant::now());
+        } else if let Some(code) = logins.iter().find(is) {
             trouble.login = Some((*code, reason.trim().to_owned()));
         }
         if outages.iter().any(|known| is(&known)) {
