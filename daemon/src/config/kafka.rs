@@ -9,6 +9,15 @@ use super::document::{Section, choice, nearest};
 use super::pipeline::{KAFKA_TOPIC, Reading};
 use super::units::size;
 
+/// Properties that do not stand in a file as they are.
+const SECRETS: &[&str] = &[
+    "sasl.password",
+    "sasl.oauthbearer.client.secret",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
 impl Reading<'_> {
     pub(super) fn kafka(&mut self, section: &Section<'_>) -> Result<Config> {
         let brokers = section.required("brokers", r#""kafka.example:9092""#)?;
@@ -97,6 +106,11 @@ impl Reading<'_> {
     /// Files are looked for in the folder of the pipeline file, as everywhere.
     fn properties(&self, section: &Section<'_>, config: &mut Config) -> Result<()> {
         for (name, place, text) in section.entries("properties")? {
+            if SECRETS.contains(&name.as_str()) && !self.document.is_reference(&text) {
+                let message =
+                    format!("`{name}` is a secret: write a reference, ${{env:NAME}} or ${{file:PATH}}");
+                return Err(self.document.error(&text.span, code::BAD_VALUE, message));
+            }
             let is_file = name.ends_with(".location") && text.value != "probe";
             let value = if is_file { self.folder.join(text.value).display().to_string() } else { text.value };
             config.properties.set(&name, value, nearest).map_err(|error| self.document.at(&place, &error))?;

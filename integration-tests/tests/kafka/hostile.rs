@@ -1,13 +1,14 @@
 //! Surroundings that nobody tidied up: brokers as they are delivered, names that meet, logins that are cut short.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use tailwater_core::{ErrorKind, Sink as _};
 use tailwater_integration_tests::Proxy;
-use tailwater_integration_tests::kafka::Broker;
-use tailwater_kafka::{Delivery, Kafka};
+use tailwater_integration_tests::kafka::{self, Broker};
+use tailwater_kafka::{Config, Delivery, Kafka};
 
 use crate::feed::{at, config, hasty, set, topic, transaction, write_until};
 
@@ -127,4 +128,43 @@ async fn a_login_that_is_cut_short_is_no_refused_login() {
     sink.close().unwrap();
     proxy.refuse(false);
     write_until(&config, 6, PATIENCE);
+}
+
+#[test]
+fn the_position_stands_alone_and_check_asks_for_no_name_twice() {
+    let broker = kafka::shared();
+    let (mut config, table) = (config(&broker, Delivery::ExactlyOnce), crate::feed::table());
+    // A table and the metadata of transactions in one topic, as Debezium has it then. What check asked for twice made
+    // librdkafka break down.
+    config.naming.pattern = "{prefix}.{table}".to_owned();
+    for (name, value) in [("provide.transaction.metadata", "true"), ("topic.transaction", "rows")] {
+        config.debezium.set(name, value).unwrap();
+    }
+    let codes = |config: &Config| -> Vec<&str> {
+        let findings = tailwater_kafka::check(config, &[Arc::clone(&table)]);
+        findings.into_iter().map(|finding| finding.code).collect()
+    };
+    assert_eq!(codes(&config), ["TW-KAFKA-033"]);
+    let mut among_transactions = config.clone();
+    among_transactions.position_topic = format!("{}.rows", config.pipeline);
+    assert!(codes(&among_transactions).contains(&"TW-KAFKA-016"));
+    assert_eq!(crate::feed::refused(&among_transactions).code(), "TW-KAFKA-016");
+    config.debezium.set("provide.transaction.metadata", "false").unwrap();
+    config.position_topic = among_transactions.position_topic;
+    assert!(codes(&config).contains(&"TW-KAFKA-016"));
+    let error = crate::feed::refused(&config);
+    assert_eq!((error.code(), error.kind()), ("TW-KAFKA-016", ErrorKind::Operator), "{error}");
+}
+
+/// Some properties are refused only when a producer is made of them.
+#[test]
+fn check_finds_properties_that_do_not_fit_a_producer() {
+    let broker = kafka::shared();
+    for (name, value) in [("queuing.strategy", "lifo"), ("delivery.timeout.ms", "100")] {
+        let mut config = config(&broker, Delivery::ExactlyOnce);
+        set(&mut config, name, value);
+        let findings = tailwater_kafka::check(&config, &[]);
+        assert!(findings.iter().any(|finding| finding.code == "TW-KAFKA-009"), "{findings:?}");
+        assert_eq!(crate::feed::refused(&config).code(), "TW-KAFKA-009");
+    }
 }

@@ -206,8 +206,9 @@ pub(crate) fn right_to_send(
 
 /// The error of a call of rdkafka.
 pub(crate) fn from_rdkafka(error: &KafkaError) -> Error {
-    if let KafkaError::ClientConfig(_, description, key, _) = error {
-        return property(key, description);
+    if let KafkaError::ClientConfig(_, description, key, value) = error {
+        // What a reference stands for is never told.
+        return property(key, &description.replace(&format!("\"{value}\""), "…"));
     }
     if let KafkaError::ClientCreation(text) = error {
         return creation(text);
@@ -255,7 +256,11 @@ pub(crate) fn too_large(about: &str, key_columns: &[String], topic: &str, bytes:
         [] => "which has no key".to_owned(),
         columns => format!("with the key {}", columns.join(", ")),
     };
-    let message = format!("a record of {about}, {key}, has {bytes} bytes, more than the topic {topic} takes");
+    // Whether it is the record alone is not told by the brokers.
+    let message = format!(
+        "a record of {about}, {key}, has {bytes} bytes; it, or the request it shares with others, is more than the topic \
+         {topic} takes"
+    );
     Error::operator("TW-KAFKA-007", message).remedy(format!(
         "kafka-configs --alter --entity-type topics --entity-name {topic} --add-config max.message.bytes=…; where every \
          record is small enough, write below [sink.kafka.properties]: \"batch.size\" = \"…\" with less than that"

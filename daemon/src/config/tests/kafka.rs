@@ -53,6 +53,19 @@ fn brokers_are_hosts_with_ports() {
     }
 }
 
+#[test]
+fn secrets_are_references() {
+    let properties = |line: &str| {
+        let sink = format!("[sink.kafka]\nbrokers = \"one:9092\"\n[sink.kafka.properties]\n{line}\n");
+        read("shop.toml", &with_kafka(&sink)).map(drop).map_err(|error| error.to_string())
+    };
+    properties("\"sasl.password\" = \"${env:PGPASSWORD}\"").unwrap();
+    let error = properties("\"sasl.password\" = \"secret\"").unwrap_err();
+    assert!(error.contains("`sasl.password` is a secret") && !error.contains("\"secret"), "{error}");
+    let error = properties("\"security.protocol\" = \"${env:PGPASSWORD}\"").unwrap_err();
+    assert!(error.contains("`security.protocol`") && !error.contains("tr@tra"), "{error}");
+}
+
 /// The file that is right, with the sink that follows.
 fn with_kafka(sink: &str) -> String {
     GOOD.split("[sink").next().unwrap().to_owned() + sink.trim_start()
