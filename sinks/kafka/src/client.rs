@@ -44,7 +44,12 @@ impl Noted {
             [Code::BrokerTransportFailure, Code::AllBrokersDown, Code::OperationTimedOut, Code::Resolve];
         let is = |known: &&Code| **known as i32 == code;
         let Ok(mut trouble) = self.0.lock() else { return };
-        if let Some(code) = logins.iter().find(is) {
+        // For a connection that breaks during a login librdkafka has the code of a refused one, and only its text tells
+        // that this was an error of its own, and no answer of the broker.
+        let broken = reason.contains("handshake failed: Local: ");
+        if broken {
+            trouble.outage = Some(Instant::now());
+        } else if let Some(code) = logins.iter().find(is) {
             trouble.login = Some(Login { code: *code, reason: reason.trim().to_owned(), at: Instant::now() });
         }
         if outages.iter().any(|known| is(&known)) {
@@ -142,6 +147,8 @@ fn common(config: &Config) -> ClientConfig {
         client.set(name, value);
     }
     client.set("bootstrap.servers", &config.brokers);
+    // A producer would have brokers make a topic anew that was deleted, and what it held would be missing in silence.
+    client.set("allow.auto.create.topics", "false");
     client
 }
 

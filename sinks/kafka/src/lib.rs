@@ -169,6 +169,22 @@ impl Config {
         Duration::from_millis(set.unwrap_or(15 * 60 * 1000))
     }
 
+    /// The topics of records that belong to no table.
+    fn other_topics(&self) -> Vec<String> {
+        match self.format {
+            Format::Debezium | Format::Row => self.debezium.other_topics().collect(),
+            Format::Json => vec![json::message_topic(&self.naming)],
+        }
+    }
+
+    /// Refuses a position topic that is meant for other records too.
+    fn position_alone(&self) -> Result<()> {
+        if self.other_topics().contains(&self.position_topic) {
+            return Err(error::position_not_alone(&self.position_topic, "what belongs to no table"));
+        }
+        Ok(())
+    }
+
     fn token_file(&self) -> Option<token::TokenFile> {
         self.oauth_token_file.clone().map(token::TokenFile)
     }

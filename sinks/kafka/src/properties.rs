@@ -75,6 +75,10 @@ const REFUSED: &[(&[&str], &str)] = &[
         &["enable.sasl.oauthbearer.unsecure.jwt", "sasl.oauthbearer.method", "sasl.oauthbearer.config"],
         "`oauth_token_file` in [sink.kafka] says where the token is",
     ),
+    (
+        &["test.mock.num.brokers", "test.mock.broker.rtt"],
+        "librdkafka would write to brokers of its own, which keep nothing",
+    ),
     (&["log_cb", "log_level", "log.queue", "error_cb", "opaque"], "`TAILWATER_LOG` says what is logged"),
 ];
 
