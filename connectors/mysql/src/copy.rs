@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tailwater_core::copying::{Copied, Copying, Snapshot, Work};
 use tailwater_core::error::Doing as _;
+use tailwater_core::pattern::Patterns;
 use tailwater_core::{CopyProgress, Error, Result, Table};
 use tracing::info;
 
@@ -202,6 +203,20 @@ async fn touch(sessions: &mut [Connection], config: &Config) -> Result<Vec<Sourc
         sources.push(source(&one, &facts).doing(doing)?);
     }
     Ok(sources)
+}
+
+/// The wanted tables as they are now.
+///
+/// # Errors
+/// Those of the server, and a type that is not known here.
+pub(crate) async fn shapes(session: &mut Connection, tables: &Patterns) -> Result<Vec<Arc<Table>>> {
+    let mut shapes = Vec::new();
+    for one in catalog::wanted(session, tables).await? {
+        if let Some(facts) = catalog::facts(session, &one.name).await? {
+            shapes.push(source(&one, &facts)?.table);
+        }
+    }
+    Ok(shapes)
 }
 
 fn source(wanted: &Wanted, facts: &Facts) -> Result<Source> {

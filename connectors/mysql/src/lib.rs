@@ -18,6 +18,7 @@ mod followed;
 mod grants;
 mod greeting;
 pub mod gtid;
+pub mod inspect;
 mod open;
 mod pending;
 pub mod place;

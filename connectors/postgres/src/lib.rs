@@ -28,6 +28,7 @@ mod rows;
 mod session;
 pub mod setup;
 pub mod shapes;
+mod slot;
 mod source;
 mod stream;
 mod tls;

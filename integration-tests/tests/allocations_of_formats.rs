@@ -7,43 +7,16 @@
     reason = "a failure here is a failed test"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tailwater_core::{Batch, Column, Declared, Fill, Position, Table, Type, Value};
+use tailwater_integration_tests::counting::{Counting, allocations};
 use tailwater_kafka::debezium::Config;
 use tailwater_kafka::debezium::record::{Log, Recorder};
 
-/// Counts what every thread of this process allocates.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-#[allow(unsafe_code, reason = "an allocator is unsafe by its signature; this one only counts")]
-// SAFETY: everything is handed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 /// Spelling of the type, and a value.
 const COLUMNS: &[(&str, &str)] = &[
@@ -133,9 +106,9 @@ fn steady(recorder: New, columns: &[(&str, &str)], config: Config) {
     let mut recorder = recorder(config, Log::default(), None);
     recorder.encode(&batch).unwrap();
     recorder.encode(&batch).unwrap();
-    let (before, began) = (ALLOCATIONS.load(Ordering::Relaxed), Instant::now());
+    let (before, began) = (allocations(), Instant::now());
     let bytes = recorder.encode(&batch).unwrap();
-    let taken = ALLOCATIONS.load(Ordering::Relaxed) - before;
+    let taken = allocations() - before;
     println!("{} columns: {bytes} bytes in {:?}, {taken} allocations", columns.len(), began.elapsed());
     assert_eq!(taken, 0, "allocations for 1000 changes");
 }
