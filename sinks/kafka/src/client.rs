@@ -140,9 +140,6 @@ fn common(config: &Config) -> ClientConfig {
     client.set("socket.keepalive.enable", "true");
     // OpenSSL is compiled in, so the system's certificates have to be looked for.
     client.set("ssl.ca.location", "probe");
-    // A producer's question about a topic would make it, as brokers allow unless told otherwise: with their number of
-    // partitions instead of ours, and one that was deleted without anybody's notice.
-    client.set("allow.auto.create.topics", "false");
     for (name, value) in config.properties.all() {
         client.set(name, value);
     }
