@@ -233,7 +233,9 @@ pub(crate) async fn begin(pipeline: &Pipeline, stopped: &Stopped, since_ms: i64)
         Source::Postgres(source) => tailwater_postgres::resume::position(source, stopped, written).await?,
         Source::Mysql(_) => {
             let what = "Debezium's offsets are taken over for Postgres only";
-            return Err(Error::operator("TW-CLI-009", what).remedy("start without offsets, with a first copy"));
+            return Err(
+                Error::operator("TW-CLI-009", what).remedy("start without offsets, with a first copy")
+            );
         }
     };
     if beyond > 0 {

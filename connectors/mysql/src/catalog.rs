@@ -101,9 +101,8 @@ fn keys(indexes: Vec<Vec<Option<String>>>, columns: &mut [ColumnFacts]) -> Vec<S
             Some((index?, column.unwrap_or_default(), sub_part.is_some()))
         })
         .collect();
-    let whole = |index: &str| {
-        !parts.iter().any(|(name, column, cut)| name == index && (*cut || column.is_empty()))
-    };
+    let whole =
+        |index: &str| !parts.iter().any(|(name, column, cut)| name == index && (*cut || column.is_empty()));
     let of = |index: &str| {
         let mine = parts.iter().filter(|(name, ..)| name == index);
         mine.map(|(_, column, _)| column.clone()).collect::<Vec<_>>()

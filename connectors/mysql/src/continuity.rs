@@ -85,8 +85,11 @@ pub(crate) fn prove(server: &Server, files: &[(String, u64)], position: &Positio
 
 fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
     if !server.has_gtids() {
-        return Err(Error::operator(error::NO_GTIDS_NOW, "the position is made of GTIDs, and gtid_mode is not ON here")
-            .remedy("SET GLOBAL gtid_mode = ON (by OFF_PERMISSIVE and ON_PERMISSIVE), or copy afresh"));
+        return Err(Error::operator(
+            error::NO_GTIDS_NOW,
+            "the position is made of GTIDs, and gtid_mode is not ON here",
+        )
+        .remedy("SET GLOBAL gtid_mode = ON (by OFF_PERMISSIVE and ON_PERMISSIVE), or copy afresh"));
     }
     let executed = GtidSet::parse(server.gtid_executed())?;
     let unknown = read.subtract(&executed);
@@ -101,9 +104,8 @@ fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
     let gone = GtidSet::parse(server.gtid_purged())?.subtract(read);
     if !gone.is_empty() {
         let what = format!("the server has purged transactions that the target does not have: {gone}");
-        return Err(Error::operator(error::PURGED, what).remedy(
-            "copy afresh, and keep the log longer: SET GLOBAL binlog_expire_logs_seconds = 604800",
-        ));
+        return Err(Error::operator(error::PURGED, what)
+            .remedy("copy afresh, and keep the log longer: SET GLOBAL binlog_expire_logs_seconds = 604800"));
     }
     Ok(())
 }
@@ -117,14 +119,17 @@ fn prove_file(
 ) -> Result<()> {
     let now = identity(server);
     if position.source != now {
-        let what = format!("the target follows `{}` by log files, and the url leads to {now}", position.source);
+        let what =
+            format!("the target follows `{}` by log files, and the url leads to {now}", position.source);
         return Err(Error::operator(error::OTHER_SOURCE, what)
             .remedy("the server that the target follows; gtid_mode=ON before the first copy lets a pipeline change servers"));
     }
     match files.iter().find(|(name, _)| name == file) {
         Some((_, bytes)) if *bytes >= offset => Ok(()),
         Some((_, bytes)) => {
-            let what = format!("{file} has {bytes} bytes, and the target stands at {offset}: the log was reset, or its end was lost");
+            let what = format!(
+                "{file} has {bytes} bytes, and the target stands at {offset}: the log was reset, or its end was lost"
+            );
             Err(Error::operator(error::NOT_IN_LOG, what).remedy("copy afresh"))
         }
         None => {
@@ -132,8 +137,9 @@ fn prove_file(
             let purged = files.first().is_some_and(|(name, _)| file_number(name) > file_number(file));
             let what = format!("{file} is not among the server's log files any more; the oldest is {oldest}");
             let code = if purged { error::PURGED } else { error::NOT_IN_LOG };
-            Err(Error::operator(code, what)
-                .remedy("copy afresh, and keep the log longer: SET GLOBAL binlog_expire_logs_seconds = 604800"))
+            Err(Error::operator(code, what).remedy(
+                "copy afresh, and keep the log longer: SET GLOBAL binlog_expire_logs_seconds = 604800",
+            ))
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tailwater_core::copying::{Copied, Copying, Snapshot, Work};
 use tailwater_core::error::Doing as _;
 use tailwater_core::pattern::Patterns;
-use tailwater_core::{CopyProgress, Error, Result, Table};
+use tailwater_core::{CopyProgress, Error, Fill, Result, Table};
 use tracing::info;
 
 use crate::binlog::plan::Plan;
@@ -129,8 +129,11 @@ async fn stands_at(session: &mut Connection) -> Result<FilePosition> {
     let position = value("binlog_snapshot_position").and_then(|position| position.parse().ok());
     match (file, position) {
         (Some(file), Some(position)) => Ok(FilePosition { file, position }),
-        _ => Err(Error::operator(error::NO_LOG, "the snapshot does not tell where it stands in the binary log")
-            .remedy("log_bin in the server's configuration, and a restart")),
+        _ => Err(Error::operator(
+            error::NO_LOG,
+            "the snapshot does not tell where it stands in the binary log",
+        )
+        .remedy("log_bin in the server's configuration, and a restart")),
     }
 }
 
@@ -223,13 +226,17 @@ fn source(wanted: &Wanted, facts: &Facts) -> Result<Source> {
     let name = &wanted.name;
     let unknown = |column: &shapes::ColumnFacts| {
         let what = format!("column {} has type {}, which is not known here", column.name, column.column_type);
-        Error::data(error::COLUMN_TYPE, what).remedy("take the table out of `tables`; look for a newer release")
+        Error::data(error::COLUMN_TYPE, what)
+            .remedy("take the table out of `tables`; look for a newer release")
     };
     let columns = facts.columns.iter().map(|column| column.described().ok_or_else(|| unknown(column)));
     let columns: Vec<_> = columns.collect::<Result<_>>()?;
     let hints = shapes::hints(&columns, Some(facts));
     let plan = Plan::new(&columns, &hints)?;
-    let table = shapes::table(name, &columns, plan.columns.iter().map(|column| &column.kind), Some(facts))?;
+    let mut table =
+        shapes::table(name, &columns, plan.columns.iter().map(|column| &column.kind), Some(facts))?;
+    // Nothing is older than the copy.
+    table.columns.iter_mut().for_each(|column| column.fill = Fill::Null);
     let printed: Vec<Printed> =
         columns.iter().zip(&hints).map(|(column, hint)| Printed::of(column, *hint)).collect();
     let list: Vec<String> = table

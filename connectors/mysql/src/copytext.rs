@@ -77,7 +77,9 @@ impl Printed {
         match self {
             // As a double it is printed with all the digits it has.
             Self::Float => format!("{column} + 0e0"),
-            Self::Integer | Self::Same | Self::Year | Self::Double | Self::Bytes | Self::Bits(_) => column.to_owned(),
+            Self::Integer | Self::Same | Self::Year | Self::Double | Self::Bytes | Self::Bits(_) => {
+                column.to_owned()
+            }
             Self::Zoned | Self::Vector => column.to_owned(),
         }
     }
@@ -94,7 +96,10 @@ impl Printed {
                 b"0000" => out.push(b'0'),
                 year => out.extend_from_slice(year),
             },
-            #[allow(clippy::cast_possible_truncation, reason = "it was one before the server made a double of it")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "it was one before the server made a double of it"
+            )]
             Self::Float => write_float4(number(printed)? as f32, out)?,
             Self::Double => write_float8(number(printed)?, out)?,
             Self::Bytes => write_bytes(printed, 0, out),

@@ -50,7 +50,9 @@ pub fn hints(columns: &[Described], facts: Option<&Facts>) -> Vec<Hint> {
 fn has_untold_fraction(column: &Described, facts: Option<&Facts>) -> bool {
     let old = matches!(column.stored, Stored::OldTime | Stored::OldDatetime | Stored::OldTimestamp);
     let columns = facts.iter().flat_map(|facts| &facts.columns);
-    old && columns.filter(|facts| Some(&facts.name) == column.name.as_ref()).any(|facts| facts.column_type.contains('('))
+    old && columns
+        .filter(|facts| Some(&facts.name) == column.name.as_ref())
+        .any(|facts| facts.column_type.contains('('))
 }
 
 /// A table as the log has it. `kinds` are the columns' types, in order.

@@ -148,7 +148,9 @@ async fn start_stream(config: Arc<Config>, position: Position) -> Result<State> 
     };
     match tokio::time::timeout(START_BOUND, started).await {
         Ok(stream) => Ok(State::Streaming(Box::new(stream?))),
-        Err(_elapsed) => Err(Error::transient(error::UNREACHABLE, "the server does not start the log in 60 s")),
+        Err(_elapsed) => {
+            Err(Error::transient(error::UNREACHABLE, "the server does not start the log in 60 s"))
+        }
     }
 }
 

@@ -81,8 +81,12 @@ impl Stream {
             Place::Maria(list) => Start::After(list.to_string()),
             Place::File { file, offset } => Start::File { name: file.clone(), position: *offset },
         };
-        let dump =
-            Dump { server_id: config.server_id, uuid: config.uuid.clone(), start, heartbeat: config.heartbeat };
+        let dump = Dump {
+            server_id: config.server_id,
+            uuid: config.uuid.clone(),
+            start,
+            heartbeat: config.heartbeat,
+        };
         let connection = Connection::open(&config.url).await.doing(|| "open a session for the log")?;
         let log = connection.dump(&dump).await?;
         let caught_up = event == 0 && place.includes(&head);
