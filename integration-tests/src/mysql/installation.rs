@@ -100,7 +100,7 @@ impl Installation {
     /// One of its programs, by the name it has there. MySQL 5.6 has `mariadb` and `mariadb-binlog` of MariaDB 10.11.
     #[must_use]
     pub fn program(self, name: &str) -> PathBuf {
-        self.root().join("usr/bin").join(name)
+        self.tree().join("usr/bin").join(name)
     }
 
     /// The client's name.
@@ -120,7 +120,7 @@ impl Installation {
             Flavour::MySql => "mysqld",
             Flavour::MariaDb => "mariadbd",
         };
-        self.root().join("usr/sbin").join(name)
+        self.tree().join("usr/sbin").join(name)
     }
 
     /// The statements that make a server a replica of the one at `address`.
@@ -164,8 +164,8 @@ impl Installation {
         top().join(".deps/mysql").join(self.name)
     }
 
-    fn root(self) -> PathBuf {
-        self.folder().join("root")
+    fn tree(self) -> PathBuf {
+        self.folder().join("tree")
     }
 
     /// Has it fetched where it is not there.
@@ -178,7 +178,7 @@ impl Installation {
 
     /// What its `[mysqld]` says in any test.
     pub(super) fn settings(self) -> String {
-        let usr = self.root().join("usr");
+        let usr = self.tree().join("usr");
         let folder = if self.name == "mariadb118" { "mariadb" } else { "mysql" };
         let share = usr.join("share").join(folder);
         let places = format!(
@@ -244,7 +244,7 @@ impl Installation {
                 fs::create_dir(&data).unwrap();
                 let mut command = Command::new(self.program("mariadb-install-db"));
                 command.arg(defaults).arg("--auth-root-authentication-method=normal").arg("--skip-test-db");
-                command.arg(format!("--basedir={}", self.root().join("usr").display()));
+                command.arg(format!("--basedir={}", self.tree().join("usr").display()));
                 command.arg(format!("--datadir={}", data.display()));
                 command
             }
