@@ -3,9 +3,13 @@
 //! A source fills a batch through [`Batch::transaction`], [`Batch::add_row`] and the verbs named after changes; a
 //! sink reads it through [`Batch::events`]. The loop recycles batches, so in a steady state nothing is allocated.
 
+mod writer;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+
+pub use writer::RowWriter;
 
 use crate::{Change, Error, Event, Position, Result, Table, Transaction};
 

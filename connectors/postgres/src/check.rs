@@ -2,14 +2,15 @@
 //! changed, and one finding does not hide the next. `tailwater check` calls it.
 
 use tailwater_core::error::Doing as _;
+use tailwater_core::pattern::Pattern;
 use tailwater_core::{Finding, Result};
+use tailwater_transport::Transport;
 
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::error;
 use crate::quote;
 use crate::setup::{self, Publication};
-use crate::transport::Transport;
 use crate::url::{SslMode, Url};
 use crate::wanted::{self, Wanted};
 

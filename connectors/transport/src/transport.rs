@@ -1,7 +1,9 @@
 //! The byte stream under a session: TCP, TCP with TLS, or a Unix socket. Made by `connect`, read and written by
-//! `connection`. It knows nothing of Postgres.
+//! `connection`, of each connector.
 
 use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,18 +13,39 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 use crate::pace;
+use crate::socket;
 
 /// One open stream.
 #[derive(Debug)]
-pub(crate) enum Transport {
+pub enum Transport {
+    /// Without encryption.
     Tcp(TcpStream),
+    /// With it.
     Tls(Box<TlsStream<TcpStream>>),
+    /// On this machine.
     Unix(UnixStream),
 }
 
 impl Transport {
+    /// A TCP connection that notices within a minute that its peer is gone.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub async fn tcp(address: SocketAddr) -> io::Result<TcpStream> {
+        socket::open(address).await
+    }
+
+    /// A connection over a Unix socket.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub async fn unix(path: &Path) -> io::Result<Self> {
+        UnixStream::connect(path).await.map(Self::Unix)
+    }
+
     /// Whether nobody between the two ends can read along: decides whether a password may be sent as it is.
-    pub(crate) fn is_private(&self) -> bool {
+    #[must_use]
+    pub fn is_private(&self) -> bool {
         match self {
             Self::Tls(_) | Self::Unix(_) => true,
             Self::Tcp(_) => false,
@@ -30,7 +53,8 @@ impl Transport {
     }
 
     /// For how long it may be left alone without stopping the server, mostly. See [`pace`].
-    pub(crate) fn nap(&self) -> Duration {
+    #[must_use]
+    pub fn nap(&self) -> Duration {
         match self {
             Self::Tcp(_) | Self::Tls(_) => pace::TCP_NAP,
             Self::Unix(_) => pace::UNIX_NAP,

@@ -25,7 +25,7 @@ pub(crate) const UNIX_NAP: Duration = Duration::from_micros(300);
 impl Pace {
     /// Waits where the pace asks for it. Blocks the thread on purpose: the timer of the runtime cannot wait for less
     /// than a millisecond, and would be woken by everything that arrives meanwhile.
-    pub(crate) fn before_read(self, nap: Duration, last_read_was_short: bool) {
+    pub fn before_read(self, nap: Duration, last_read_was_short: bool) {
         match self {
             Self::Gulps if last_read_was_short => std::thread::sleep(nap),
             Self::Gulps | Self::Eager => {}

@@ -43,7 +43,10 @@ const HASHES: &[(&str, Hash)] = &[
 ];
 
 /// `tls-server-end-point`: the certificate under the hash of its own signature; `None` where that has none (Ed25519).
-pub(crate) fn hash(certificate: &CertificateDer<'_>) -> Result<Option<Vec<u8>>, CertificateError> {
+///
+/// # Errors
+/// Where the certificate cannot be read.
+pub fn hash(certificate: &CertificateDer<'_>) -> Result<Option<Vec<u8>>, CertificateError> {
     let algorithm = parse(certificate)?.signature_algorithm;
     Ok(hash_of(&algorithm).map(|hash| match hash {
         Hash::Sha224 => Sha224::digest(certificate).to_vec(),
