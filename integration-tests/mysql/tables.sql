@@ -40,7 +40,6 @@ CREATE TABLE computed (id INT PRIMARY KEY, a INT, twice INT AS (a * 2) STORED, t
 CREATE TABLE invisible (id INT PRIMARY KEY, a INT INVISIBLE, b INT, c VARCHAR(9) INVISIBLE);
 CREATE TABLE period (id INT, v INT, s DATE NOT NULL, e DATE NOT NULL, PERIOD FOR p (s, e), PRIMARY KEY (id, p WITHOUT OVERLAPS));
 CREATE TABLE key_inet4 (k INET4 PRIMARY KEY, v INT);
-CREATE TABLE versioned (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING;
 -- [mysql97] create
 CREATE TABLE computed (id INT PRIMARY KEY, a INT, twice INT AS (a * 2) STORED, thrice INT AS (a * 3) VIRTUAL, b INT);
 CREATE TABLE invisible (id INT PRIMARY KEY, a INT INVISIBLE, b INT, c VARCHAR(9) INVISIBLE);
@@ -85,7 +84,6 @@ INSERT INTO computed (id, a, b) VALUES (1, 1, 1), (2, NULL, 2), (3, -3, 3);
 INSERT INTO invisible (id, a, b, c) VALUES (1, 1, 1, 'x'), (2, NULL, 2, NULL);
 INSERT INTO period VALUES (1, 1, '2026-01-01', '2027-01-01'), (2, 2, '2020-01-01', '2021-01-01');
 INSERT INTO key_inet4 VALUES ('0.0.0.0', 0), ('10.0.0.0', 1), ('192.0.2.1', 2);
-INSERT INTO versioned VALUES (1, 1), (2, 2), (3, 3);
 -- [mysql97] fill
 INSERT INTO computed (id, a, b) VALUES (1, 1, 1), (2, NULL, 2), (3, -3, 3);
 INSERT INTO invisible (id, a, b, c) VALUES (1, 1, 1, 'x'), (2, NULL, 2, NULL);
@@ -131,7 +129,6 @@ INSERT INTO invisible (id, a, b, c) VALUES (1001, 1, 1, 'x');
 INSERT INTO invisible VALUES (1002, 2);
 INSERT INTO period VALUES (1001, 1, '2026-01-01', '2027-01-01');
 INSERT INTO key_inet4 VALUES ('10.0.0.1', 3), ('10.10.0.0', 4);
-INSERT INTO versioned VALUES (1001, 1);
 -- [mysql97] insert
 INSERT INTO computed (id, a, b) VALUES (1001, 5, 1);
 INSERT INTO invisible (id, a, b, c) VALUES (1001, 1, 1, 'x');
@@ -185,7 +182,6 @@ UPDATE computed SET a = 7;
 UPDATE invisible SET a = 9, c = 'new';
 UPDATE period FOR PORTION OF p FROM '2026-03-01' TO '2026-06-01' SET v = 99 WHERE id = 1;
 UPDATE key_inet4 SET v = v + 100;
-UPDATE versioned SET v = v + 100;
 -- [mysql97] update
 UPDATE computed SET a = 7;
 UPDATE invisible SET a = 9, c = 'new';
@@ -230,7 +226,6 @@ DELETE FROM computed WHERE id = 2;
 DELETE FROM invisible WHERE id = 2;
 DELETE FROM period WHERE id = 2;
 DELETE FROM key_inet4 WHERE k = '10.0.0.0';
-DELETE FROM versioned WHERE id = 2;
 -- [mysql97] delete
 DELETE FROM computed WHERE id = 2;
 DELETE FROM invisible WHERE id = 2;

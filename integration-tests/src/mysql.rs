@@ -2,6 +2,7 @@
 //! with. How their programs are told apart and a data directory is made is in `installation`.
 
 mod account;
+pub mod characters;
 mod installation;
 mod rows;
 mod session;
@@ -174,6 +175,27 @@ impl Server {
         let mut command = Command::new(self.installation.program(name));
         command.arg("--no-defaults").arg("--socket").arg(self.socket()).arg("--user=root");
         command
+    }
+
+    /// Makes it a replica of another server of the same kind, from the beginning of that one's log, and waits until it
+    /// runs.
+    ///
+    /// # Panics
+    /// Where it cannot.
+    pub fn follow(&self, source: &Self) {
+        let (of, status, running) = self.installation.replica_words();
+        let address = format!("{of}_HOST = '127.0.0.1', {of}_PORT = {}", source.port());
+        self.execute(&self.installation.replicate(&address));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = self.client(&["--vertical"], status.as_bytes()).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            if running.iter().all(|line| text.contains(line)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{text}");
+            std::thread::sleep(POLL * 5);
+        }
     }
 
     fn client_command(&self, words: &[&str]) -> Command {

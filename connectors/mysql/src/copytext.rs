@@ -14,8 +14,10 @@ const BINARY: u16 = 63;
 /// What has to be done to what the server prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Printed {
-    /// Nothing: a whole number.
+    /// A whole number, without the zeros of ZEROFILL: the log does not have them.
     Integer,
+    /// Likewise.
+    Decimal,
     /// Nothing.
     Same,
     /// `0000` is a number too.
@@ -39,6 +41,7 @@ impl Printed {
     pub(crate) fn of(column: &Described, hint: Hint) -> Self {
         match column.stored {
             Stored::Tiny | Stored::Short | Stored::Int24 | Stored::Long | Stored::LongLong => Self::Integer,
+            Stored::NewDecimal { .. } => Self::Decimal,
             Stored::Year => Self::Year,
             Stored::Float => Self::Float,
             Stored::Double => Self::Double,
@@ -60,7 +63,6 @@ impl Printed {
             | Stored::Blob { .. }
             | Stored::CompressedBlob { .. }
             | Stored::CompressedVarchar { .. }
-            | Stored::NewDecimal { .. }
             | Stored::Date
             | Stored::OldTime
             | Stored::OldDatetime
@@ -75,11 +77,15 @@ impl Printed {
     /// What to select.
     pub(crate) fn expression(self, column: &str) -> String {
         match self {
-            // As a double it is printed with all the digits it has.
-            Self::Float => format!("{column} + 0e0"),
-            Self::Integer | Self::Same | Self::Year | Self::Double | Self::Bytes | Self::Bits(_) => {
-                column.to_owned()
-            }
+            // As a double it is printed with all the digits it has. Times one keeps the sign of zero, plus zero does not.
+            Self::Float => format!("{column} * 1e0"),
+            Self::Integer
+            | Self::Decimal
+            | Self::Same
+            | Self::Year
+            | Self::Double
+            | Self::Bytes
+            | Self::Bits(_) => column.to_owned(),
             Self::Zoned | Self::Vector => column.to_owned(),
         }
     }
@@ -91,7 +97,8 @@ impl Printed {
     #[inline]
     pub(crate) fn write(self, printed: &[u8], out: &mut Vec<u8>) -> Result<()> {
         match self {
-            Self::Integer | Self::Same => out.extend_from_slice(printed),
+            Self::Integer | Self::Decimal => out.extend_from_slice(without_filling(printed)),
+            Self::Same => out.extend_from_slice(printed),
             Self::Year => match printed {
                 b"0000" => out.push(b'0'),
                 year => out.extend_from_slice(year),
@@ -112,6 +119,16 @@ impl Printed {
         }
         Ok(())
     }
+}
+
+/// The number without zeros before its first digit, of which one stays before the point.
+fn without_filling(mut printed: &[u8]) -> &[u8] {
+    while let [b'0', rest @ ..] = printed
+        && rest.first().is_some_and(u8::is_ascii_digit)
+    {
+        printed = rest;
+    }
+    printed
 }
 
 fn number(printed: &[u8]) -> Result<f64> {

@@ -134,7 +134,14 @@ fn agreeing<'f>(column: &Described, facts: Option<&'f Facts>) -> Option<&'f Colu
     let name = column.name.as_ref()?;
     let facts = facts?.columns.iter().find(|facts| facts.name.eq_ignore_ascii_case(name))?;
     let now = facts.described()?;
-    (spelled(&now, Hint::None) == spelled(column, Hint::None)).then_some(facts)
+    (spelled(&now, Hint::None) == spelled(column, Hint::None) || is_vector(column, &now)).then_some(facts)
+}
+
+/// Whether the log has bytes where MariaDB's catalogue has a VECTOR of as many.
+fn is_vector(column: &Described, now: &Described) -> bool {
+    let Stored::Varchar { bytes_max } = column.stored else { return false };
+    let bytes = now.dimensions.and_then(|dimensions| dimensions.checked_mul(4));
+    column.collation == Some(collations::BINARY) && bytes == Some(bytes_max.into())
 }
 
 /// The type in the server's words, as far as the log tells them.
@@ -145,6 +152,11 @@ pub fn spelled(column: &Described, hint: Hint) -> String {
         Hint::Inet4 => return "inet4".to_owned(),
         Hint::Inet6 => return "inet6".to_owned(),
         Hint::Json => return "json".to_owned(),
+        Hint::Vector => {
+            if let Stored::Varchar { bytes_max } = column.stored {
+                return format!("vector({})", bytes_max / 4);
+            }
+        }
         Hint::Fraction | Hint::None => {}
     }
     let number = |name: &str| {

@@ -33,6 +33,8 @@ pub struct Column {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Done,
+    /// Hexadecimal digits of UTF-8, because the client prints some control characters as others.
+    Text,
     /// A double's digits, of which 32 bits are meant.
     Float4,
     /// A double's digits.
@@ -60,7 +62,8 @@ pub fn all(server: &Server, schema: &str) -> BTreeMap<String, Truth> {
     let described = server.query(&format!(
         "SELECT c.TABLE_NAME, c.COLUMN_NAME, c.COLUMN_TYPE, c.EXTRA, c.DATA_TYPE, c.NUMERIC_PRECISION
          FROM information_schema.COLUMNS c JOIN information_schema.TABLES t
-           ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME AND t.TABLE_TYPE = 'BASE TABLE'
+           ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND CAST(t.TABLE_NAME AS BINARY) = CAST(c.TABLE_NAME AS BINARY)
+              AND t.TABLE_TYPE = 'BASE TABLE'
          WHERE {is_schema} ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION"
     ));
     let mut tables: BTreeMap<String, Vec<Column>> = BTreeMap::new();
@@ -125,7 +128,7 @@ fn column(name: &str, source_type: &str, extra: &str, data_type: &str, precision
         "timestamp" => (format!("CONCAT(CAST({q} AS CHAR), '+00')"), Form::Done),
         "bit" => (format!("LPAD(BIN({q} + 0), {precision}, '0')"), Form::Done),
         "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" | "enum" | "set" => {
-            (format!("CONVERT({q} USING utf8mb4)"), Form::Done)
+            (format!("HEX(CONVERT({q} USING utf8mb4))"), Form::Text)
         }
         "decimal" | "date" | "time" | "datetime" | "json" | "uuid" | "inet4" | "inet6" => {
             (format!("CAST({q} AS CHAR)"), Form::Done)
@@ -146,6 +149,7 @@ impl Form {
     fn finish(self, text: String) -> String {
         match self {
             Self::Done => text,
+            Self::Text => String::from_utf8(bytes(&text)).unwrap(),
             Self::Float8 => float8(text.parse().unwrap()),
             Self::Float4 => {
                 let double: f64 = text.parse().unwrap();
@@ -155,18 +159,18 @@ impl Form {
                 float4(single)
             }
             Self::Vector => {
-                let digits: Vec<String> = text
-                    .as_bytes()
-                    .chunks(8)
-                    .map(|eight| {
-                        let number = u32::from_str_radix(std::str::from_utf8(eight).unwrap(), 16).unwrap();
-                        float4(f32::from_bits(number.swap_bytes()))
-                    })
-                    .collect();
-                format!("{{{}}}", digits.join(","))
+                let bytes = bytes(&text);
+                let numbers =
+                    bytes.chunks(4).map(|four| float4(f32::from_le_bytes(four.try_into().unwrap())));
+                format!("{{{}}}", numbers.collect::<Vec<_>>().join(","))
             }
         }
     }
+}
+
+fn bytes(digits: &str) -> Vec<u8> {
+    let pair = |index| u8::from_str_radix(&digits[index..index + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(pair).collect()
 }
 
 /// As Postgres spells a `real`.

@@ -10,3 +10,4 @@
 
 mod servers;
 mod truth;
+mod types;

@@ -1,8 +1,10 @@
 //! That the tables of edge values can be made on every server, and that what the server is said to hold is what was put
 //! there: a wrong oracle would make every other comparison worthless.
 
+use std::collections::BTreeSet;
+
 use tailwater_integration_tests::mysql::values::{self, Phase, SCHEMA, SECOND};
-use tailwater_integration_tests::mysql::{Installation, Server, truth};
+use tailwater_integration_tests::mysql::{Installation, Server, characters, truth};
 
 fn goes_through(installation: Installation) {
     let server = Server::start(installation, &[]);
@@ -140,4 +142,29 @@ fn mariadb_11_8_goes_through() {
             ("VARCHAR(99) COMPRESSED", "REPEAT('x', 99)", &"x".repeat(99)),
         ],
     );
+}
+
+#[test]
+fn every_server_holds_every_character() {
+    for installation in Installation::all() {
+        let server = Server::start(installation, &[]);
+        for phase in [Phase::Create, Phase::Fill, Phase::Insert, Phase::Update, Phase::Delete] {
+            characters::run(&server, phase);
+        }
+        let found = truth::all(&server, characters::SCHEMA);
+        let sets = characters::sets(&server);
+        assert!(sets.len() >= 38, "{sets:?}");
+        // What a set has comes back as it was put in, apart from the `x` of the update.
+        let held = |set: &str| {
+            let rows = found[set].rows.iter().filter_map(|row| row[1].as_deref());
+            let text: BTreeSet<char> = rows.flat_map(str::chars).collect();
+            text.len()
+        };
+        for set in &sets {
+            assert!(held(set) >= 95, "{}: {set} holds {}", installation.name(), held(set));
+        }
+        assert_eq!(held("utf8mb4"), held("utf32"));
+        assert_eq!(held("utf8mb4"), held("utf16"));
+        assert!(held("sjis") > 4000 && held("gbk") > 14000, "{} {}", held("sjis"), held("gbk"));
+    }
 }

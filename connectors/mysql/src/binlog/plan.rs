@@ -19,6 +19,8 @@ pub enum Hint {
     Inet6,
     /// JSON, which is LONGTEXT with a check.
     Json,
+    /// VECTOR, which MariaDB's log gives as VARBINARY.
+    Vector,
     /// TIME, DATETIME or TIMESTAMP with digits of a second's fraction. The log says so itself, unless the column has
     /// MariaDB's own layout (`mysql56_temporal_format=OFF`), which cannot be told from that without a fraction.
     Fraction,
@@ -213,6 +215,7 @@ fn char_or_binary(column: &Described, hint: Hint, bytes_max: u16) -> Result<(For
 fn text_or_bytes(column: &Described, hint: Hint) -> Result<(Form, Type)> {
     Ok(match charset(column)? {
         Some(charset) => (Form::Text(charset), text_type(hint)),
+        None if hint == Hint::Vector => (Form::Vector, Type::Array(Box::new(Type::Float4))),
         None => (Form::Bytes { padded_to: 0 }, Type::Bytes),
     })
 }

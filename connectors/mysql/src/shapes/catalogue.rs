@@ -46,6 +46,7 @@ impl ColumnFacts {
             "inet4" => Hint::Inet4,
             "inet6" => Hint::Inet6,
             _ if self.json => Hint::Json,
+            vector if vector.starts_with("vector(") => Hint::Vector,
             _ => Hint::None,
         }
     }
