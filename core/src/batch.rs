@@ -3,15 +3,16 @@
 //! A source fills a batch through [`Batch::transaction`], [`Batch::add_row`] and the verbs named after changes; a
 //! sink reads it through [`Batch::events`]. The loop recycles batches, so in a steady state nothing is allocated.
 
+mod transaction;
 mod writer;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
+use transaction::TransactionEntry;
 pub use writer::RowWriter;
 
-use crate::{Change, Error, Event, Position, Result, Table, Transaction};
+use crate::{Change, Error, Event, Position, Result, Table};
 
 /// One value of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,7 @@ struct Cell {
     len: u32,
 }
 
+const EMPTY: Cell = Cell { start: 0, len: 0 };
 const NULL: u32 = u32::MAX;
 const UNSENT: u32 = u32::MAX - 1;
 /// Spans must stay below the markers.
@@ -77,19 +79,7 @@ struct Entry {
     old: RowId,
     new: RowId,
     log_offset: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct TransactionEntry {
-    id: Cell,
-    commit_time_us: i64,
-    xid: u64,
-    first_ordinal: u64,
-    follows: u64,
-    starts: u64,
-    ends: u64,
-    origin: Cell,
-    origin_offset: u64,
+    log_row: u32,
 }
 
 /// Changes in commit order, covering the source from `from` (exclusive) to `to` (inclusive).
@@ -117,6 +107,8 @@ pub struct Batch {
     next_ordinal: u32,
     /// Where the next event stands in the log.
     log_offset: u64,
+    /// Its number among the rows there.
+    log_row: u32,
 }
 
 impl Batch {
@@ -132,7 +124,7 @@ impl Batch {
         self.transactions.clear();
         self.tables.clear();
         self.table_index.clear();
-        self.log_offset = 0;
+        (self.log_offset, self.log_row) = (0, 0);
         self.bytes_max = bytes_max;
         self.bytes.shrink_to(bytes_max);
         self.cells.shrink_to(bytes_max / size_of::<Cell>());
@@ -184,68 +176,16 @@ impl Batch {
         (self.cut_at_commit, self.bytes_max) = (other.cut_at_commit, other.bytes_max);
     }
 
-    /// Events from here on belong to the transaction `id`; `first_ordinal` > 0 where a batch before holds its start.
-    ///
-    /// # Errors
-    /// `Data` where the arena is full.
-    pub fn transaction(
-        &mut self,
-        id: fmt::Arguments<'_>,
-        commit_time_us: i64,
-        xid: u64,
-        first_ordinal: u64,
-    ) -> Result<()> {
-        let start = self.bytes.len();
-        std::io::Write::write_fmt(&mut self.bytes, id)
-            .map_err(|error| Error::data("TW-CORE-001", format!("write a transaction id: {error}")))?;
-        let id = self.cell(start)?;
-        self.transactions.push(TransactionEntry {
-            id,
-            commit_time_us,
-            xid,
-            first_ordinal,
-            follows: 0,
-            starts: 0,
-            ends: 0,
-            origin: Cell { start: 0, len: 0 },
-            origin_offset: 0,
-        });
-        self.next_ordinal = 0;
-        Ok(())
-    }
-
-    /// The transaction that was named last begins there in the log, after one that ended at `follows`.
-    pub fn starts(&mut self, log_offset: u64, follows: u64) {
-        if let Some(last) = self.transactions.last_mut() {
-            (last.starts, last.follows) = (log_offset, follows);
-        }
-    }
-
-    /// The transaction that was named last ends there in the log.
-    pub fn ends(&mut self, log_offset: u64) {
-        if let Some(last) = self.transactions.last_mut() {
-            last.ends = log_offset;
-        }
-    }
-
-    /// The transaction that was named last came from the server `name`, and ended there in its log.
-    ///
-    /// # Errors
-    /// `Data` where the arena is full.
-    pub fn origin(&mut self, name: &str, log_offset: u64) -> Result<()> {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(name.as_bytes());
-        let origin = self.cell(start)?;
-        if let Some(last) = self.transactions.last_mut() {
-            (last.origin, last.origin_offset) = (origin, log_offset);
-        }
-        Ok(())
-    }
-
-    /// The events that follow stand there in the log: [`Event::log_offset`].
+    /// The events that follow stand there in the log: [`Event::log_offset`]. The first of them is row 0.
     #[inline]
     pub fn set_log_offset(&mut self, log_offset: u64) {
-        self.log_offset = log_offset;
+        (self.log_offset, self.log_row) = (log_offset, 0);
+    }
+
+    /// The next event is that row of what stands there: [`Event::log_row`].
+    #[inline]
+    pub fn set_log_row(&mut self, log_row: u32) {
+        self.log_row = log_row;
     }
 
     /// What was set last.
@@ -366,8 +306,8 @@ impl Batch {
             reason = "a batch is bounded in bytes far below u32::MAX entries"
         )]
         let transaction = (self.transactions.len() - 1) as u32;
-        let (ordinal, log_offset) = (self.next_ordinal, self.log_offset);
-        self.entries.push(Entry { op, table, transaction, ordinal, old, new, log_offset });
+        let (ordinal, log_offset, log_row) = (self.next_ordinal, self.log_offset, self.log_row);
+        self.entries.push(Entry { op, table, transaction, ordinal, old, new, log_offset, log_row });
         self.next_ordinal += match op {
             Op::Insert | Op::Update | Op::UpdateWithOld | Op::Delete => 1,
             Op::Truncate | Op::Copied | Op::Message { .. } => 1,
@@ -437,18 +377,8 @@ impl Batch {
             },
         };
         let ordinal = transaction.first_ordinal + u64::from(entry.ordinal);
-        let text = |cell| std::str::from_utf8(span(&self.bytes, cell)).unwrap_or_default();
-        let transaction = Transaction {
-            id: text(transaction.id),
-            commit_time_us: transaction.commit_time_us,
-            xid: transaction.xid,
-            follows: transaction.follows,
-            starts: transaction.starts,
-            ends: transaction.ends,
-            origin: text(transaction.origin),
-            origin_offset: transaction.origin_offset,
-        };
-        Event { change, transaction, ordinal, log_offset: entry.log_offset }
+        let transaction = transaction.told(&self.bytes);
+        Event { change, transaction, ordinal, log_offset: entry.log_offset, log_row: entry.log_row }
     }
 
     #[allow(clippy::indexing_slicing, reason = "a RowId is made by add_row from this batch")]

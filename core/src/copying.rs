@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub stream: String,
     /// What copied rows have for a [`Transaction::id`](crate::Transaction::id).
     pub id: String,
+    /// The file of the log it stands in, where there is such a thing.
+    pub log_file: String,
     /// Where that is in the log, as in [`Event::log_offset`](crate::Event::log_offset).
     pub log_offset: u64,
     /// When it was taken, µs since 1970.
@@ -73,9 +75,15 @@ impl Snapshot {
     fn batch(&self) -> Result<Batch> {
         let mut rows = Batch::default();
         rows.reset(&Position::default(), PIECE_BYTES);
-        rows.transaction(format_args!("{}", self.id), self.time_us, 0, 0)?;
-        rows.set_log_offset(self.log_offset);
+        self.name(&mut rows)?;
         Ok(rows)
+    }
+
+    fn name(&self, batch: &mut Batch) -> Result<()> {
+        batch.transaction(format_args!("{}", self.id), self.time_us, 0, 0)?;
+        batch.log_file(&self.log_file)?;
+        batch.set_log_offset(self.log_offset);
+        Ok(())
     }
 }
 
@@ -152,7 +160,7 @@ impl Copying {
 
     /// Every table starts empty, whatever an interrupted copy left.
     fn start(&mut self, batch: &mut Batch) -> Result<()> {
-        batch.transaction(format_args!("{}", self.snapshot.id), self.snapshot.time_us, 0, 0)?;
+        self.snapshot.name(batch)?;
         batch.to.source.clone_from(&self.snapshot.source);
         batch.to.stream.clear();
         batch.to.copies.clear();

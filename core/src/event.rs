@@ -52,6 +52,13 @@ pub struct Transaction<'a> {
     pub origin: &'a str,
     /// Where in that server's log it ended.
     pub origin_offset: u64,
+    /// The file of the log that it stands in, where a log has several and offsets count inside one (MySQL:
+    /// `binlog.000003`); empty elsewhere.
+    pub log_file: &'a str,
+    /// The number of the server that first committed it; 0 where servers have none.
+    pub server: u64,
+    /// The number of the connection that made it; 0 where the log does not say.
+    pub thread: u64,
 }
 
 /// A change with where it belongs. `(position.source, transaction.id, ordinal)` is its id, the same after any replay.
@@ -67,4 +74,6 @@ pub struct Event<'a> {
     /// Where in the source's log the change itself stands, in bytes (Postgres: the LSN; MySQL: the offset in the binlog
     /// file, which all rows of one log event share). For a copied row, where its snapshot stands; 0 where unknown.
     pub log_offset: u64,
+    /// Its number among the rows of one event of the log, from 0; always 0 where those have one row each.
+    pub log_row: u32,
 }

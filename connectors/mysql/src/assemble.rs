@@ -285,7 +285,7 @@ impl<P: Images> Assembler<P> {
             Event::Gtid(gtid) => self.begin_mysql(header, gtid),
             Event::MariaGtid(gtid) => self.begin_maria(header, gtid),
             Event::Xid(_) => self.commit(batch),
-            Event::Query(query) => self.query(query, batch),
+            Event::Query(query) => self.query(header, query, batch),
             Event::XaPrepare { one_phase, xid } => self.prepare(*one_phase, xid, batch),
             Event::Rotate { file, position } => {
                 self.file = String::from_utf8_lossy(file).into_owned();
@@ -390,12 +390,14 @@ impl<P: Images> Assembler<P> {
             }
         }
         let first = open.ordinal.max(skip);
-        open.name(first, batch)?;
-        let mut ordinal = open.ordinal;
+        open.name(first, &self.file, batch)?;
+        let (mut ordinal, mut log_row) = (open.ordinal, 0);
         batch.set_log_offset(offset);
         self.tell(shape, batch);
         shape.images.read(rows, batch, &mut |batch, row| {
             ordinal += 1;
+            batch.set_log_row(log_row);
+            log_row += 1;
             if ordinal <= skip { Ok(()) } else { push(rows.kind, shape, row, batch) }
         })?;
         if let Some(open) = &mut self.open {
@@ -422,7 +424,7 @@ impl<P: Images> Assembler<P> {
             Some(open) if open.skip || open.ordinal < self.skip_events => Ok(false),
             Some(open) => {
                 let ordinal = open.ordinal;
-                open.name(ordinal, batch)?;
+                open.name(ordinal, &self.file, batch)?;
                 batch.set_log_offset(self.offset);
                 Ok(true)
             }

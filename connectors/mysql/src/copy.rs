@@ -80,7 +80,8 @@ pub(crate) async fn begin(config: &Config, server: &Server, source: String) -> R
     });
     let tables = tables.collect();
     let id = format!("{}:{}", at.file, at.position);
-    let snapshot = Snapshot { source, stream, id, log_offset: at.position, time_us: now_us() };
+    let snapshot =
+        Snapshot { source, stream, id, log_file: at.file, log_offset: at.position, time_us: now_us() };
     let sources: Arc<[Source]> = sources.into();
     let sessions = sessions.into_iter().map(|session| (session, Arc::clone(&sources))).collect();
     Ok(Copying::begin(snapshot, tables, ranges, sessions, |(session, sources), work| {

@@ -14,6 +14,9 @@ use crate::place::Id;
 pub(crate) struct Open<P> {
     pub(crate) id: Id,
     pub(crate) commit_time_us: i64,
+    /// The server that made it, and the connection to it, once a statement has told; 0 before.
+    pub(crate) server: u32,
+    pub(crate) thread: u32,
     /// Counted events so far, skipped ones included.
     pub(crate) ordinal: u64,
     /// Whether the target has all of it.
@@ -74,17 +77,20 @@ impl<P> Held<P> {
 }
 
 impl<P> Open<P> {
-    /// Tells the batch of it, unless it has been told; the next event has the number `first_ordinal`.
+    /// Tells the batch of it and of the `file` it stands in, unless it has been told; the next event has the number
+    /// `first_ordinal`.
     ///
     /// # Errors
     /// `Data` where the batch is full.
-    pub(crate) fn name(&mut self, first_ordinal: u64, batch: &mut Batch) -> Result<()> {
+    pub(crate) fn name(&mut self, first_ordinal: u64, file: &str, batch: &mut Batch) -> Result<()> {
         if self.named && batch.has_events() {
             return Ok(());
         }
         self.named = true;
         batch.transaction(format_args!("{}", self.id), self.commit_time_us, 0, first_ordinal)?;
         batch.starts(self.starts, self.follows);
+        batch.log_file(file)?;
+        batch.committed_by(self.server.into(), self.thread.into());
         Ok(())
     }
 }

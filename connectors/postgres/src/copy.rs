@@ -101,7 +101,7 @@ pub(crate) async fn begin(
     let tables: Vec<Copied> = tables.collect();
     let stream = consistent.to_string();
     let (id, log_offset) = (stream.clone(), consistent.0);
-    let snapshot = Snapshot { source, stream, id, log_offset, time_us: now_us() };
+    let snapshot = Snapshot { source, stream, id, log_file: String::new(), log_offset, time_us: now_us() };
     let shapes: Vec<Arc<Table>> = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
     let sessions = workers.into_iter().map(|connection| (connection, shapes.clone())).collect();
     let pieces = copying::Copying::begin(snapshot, tables, ranges, sessions, |(connection, shapes), work| {

@@ -42,6 +42,9 @@ struct Current {
     ends: u64,
     origin: String,
     origin_offset: u64,
+    log_file: String,
+    server: u64,
+    thread: u64,
 }
 
 impl Feed {
@@ -87,6 +90,9 @@ impl Feed {
             ends: if current.ends == 0 { ends } else { current.ends },
             origin: &current.origin,
             origin_offset: current.origin_offset,
+            log_file: &current.log_file,
+            server: current.server,
+            thread: current.thread,
         };
         self.encoder.commit(&transaction, place, &mut self.routes, out)
     }
@@ -107,6 +113,8 @@ impl Current {
         }
         transaction.id.clone_into(&mut self.id);
         transaction.origin.clone_into(&mut self.origin);
+        transaction.log_file.clone_into(&mut self.log_file);
+        (self.server, self.thread) = (transaction.server, transaction.thread);
         (self.commit_time_us, self.origin_offset) = (transaction.commit_time_us, transaction.origin_offset);
         (self.xid, self.follows, self.starts) = (transaction.xid, transaction.follows, transaction.starts);
     }

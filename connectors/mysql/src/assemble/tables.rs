@@ -149,7 +149,7 @@ impl<P: Images> Assembler<P> {
         open.ordinal += 1;
         if open.ordinal > self.skip_events {
             let first = open.ordinal - 1;
-            open.name(first, batch)?;
+            open.name(first, &self.file, batch)?;
             batch.set_log_offset(self.offset);
             self.tell(shape, batch);
             batch.truncate(&shape.table);

@@ -34,7 +34,7 @@ impl<P: Images> Assembler<P> {
             // Its length counts from here.
             (Place::File { .. }, _) => Id::File { file: self.file.clone(), offset: self.offset + gtid.bytes },
         };
-        self.begin(id, time)
+        self.begin(id, time, header.server_id)
     }
 
     pub(super) fn begin_maria(&mut self, header: &Header, gtid: &MariaGtid) -> Result<Step> {
@@ -42,7 +42,7 @@ impl<P: Images> Assembler<P> {
             Place::Gtids(_) => return Err(out_of_place("a GTID of MariaDB")),
             Place::Maria(_) | Place::File { .. } => Id::of_maria(gtid, header.server_id),
         };
-        self.begin(id, i64::from(header.timestamp) * 1_000_000)?;
+        self.begin(id, i64::from(header.timestamp) * 1_000_000, header.server_id)?;
         if let Some(open) = &mut self.open {
             open.begun = gtid.flags & STANDALONE == 0;
             open.held = (gtid.flags & PREPARED_XA != 0).then(Vec::new);
@@ -50,7 +50,7 @@ impl<P: Images> Assembler<P> {
         Ok(Step::Continue)
     }
 
-    fn begin(&mut self, id: Id, commit_time_us: i64) -> Result<Step> {
+    fn begin(&mut self, id: Id, commit_time_us: i64, server: u32) -> Result<Step> {
         if self.open.is_some() {
             return Err(out_of_place("the beginning of a transaction"));
         }
@@ -58,6 +58,8 @@ impl<P: Images> Assembler<P> {
         self.open = Some(Open {
             id,
             commit_time_us,
+            server,
+            thread: 0,
             ordinal: 0,
             skip,
             named: false,
@@ -70,7 +72,7 @@ impl<P: Images> Assembler<P> {
         Ok(Step::Continue)
     }
 
-    pub(super) fn query(&mut self, query: &Query<'_>, batch: &mut Batch) -> Result<Step> {
+    pub(super) fn query(&mut self, header: &Header, query: &Query<'_>, batch: &mut Batch) -> Result<Step> {
         let text = text_of(query)?;
         let schema = String::from_utf8_lossy(query.schema);
         let reading = Reading { schema: &schema, lower_case: self.settings.lower_case };
@@ -85,9 +87,10 @@ impl<P: Images> Assembler<P> {
                 };
             }
             let id = Id::File { file: self.file.clone(), offset: self.offset };
-            self.begin(id, i64::from(self.timestamp) * 1_000_000)?;
+            self.begin(id, i64::from(self.timestamp) * 1_000_000, header.server_id)?;
         }
         let Some(open) = &mut self.open else { return Err(out_of_place("a statement")) };
+        open.thread = query.thread;
         if open.skip && !ends(&statement) && (open.begun || begins(&statement)) {
             open.begun = true;
             return Ok(Step::Continue);

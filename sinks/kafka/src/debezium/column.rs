@@ -3,10 +3,12 @@
 use md5::{Digest as _, Md5};
 use tailwater_core::{Column, Value};
 
-use super::config::{Binary, Config, Decimal, Hstore, Interval, TimePrecision};
+use super::binlog;
+use super::config::{Binary, Config, Decimal, Hstore, Interval, TimePrecision, Unsigned};
 use super::default;
 use super::names;
 use super::number::{Scratch, Width};
+use super::source::{Connector, Dialect};
 use super::sql::Sql;
 use super::text::{self, Alphabet};
 use super::time::{DateForm, TimeForm};
@@ -42,18 +44,33 @@ struct Meaning {
 
 impl Plan {
     /// `None` where the format leaves the column out.
-    pub(crate) fn new(index: usize, column: &Column, config: &Config, scratch: &mut Scratch) -> Option<Self> {
-        let sql = Sql::of(column);
-        let meaning = meaning(&sql, config)?;
-        let optional = !column.declared.not_null;
-        let labels = || named("io.debezium.data.Enum", &[("allowed", &column.declared.labels.join(","))]);
-        let tail = if sql == Sql::Enum { labels() } else { meaning.tail };
+    pub(crate) fn new(
+        index: usize,
+        column: &Column,
+        (config, connector): (&Config, &Connector),
+        scratch: &mut Scratch,
+    ) -> Option<Self> {
+        let dialect = connector.dialect;
+        let sql = Sql::of(column, dialect);
+        let mut meaning = meaning(&sql, (config, connector))?;
+        if dialect.is_binlog() {
+            meaning.form = binlog::form(&sql, meaning.form, config, dialect);
+        }
+        let optional = !column.declared.not_null || sql == Sql::Geometry;
+        let labels = || labels(&sql, &column.declared.labels, dialect);
+        let tail = if matches!(sql, Sql::Enum | Sql::Set) { labels() } else { meaning.tail };
         let head = if sql == Sql::Array(Box::new(Sql::Enum)) {
             format!("\"type\":\"array\",\"items\":{{\"type\":\"string\",\"optional\":false{}}}", labels())
         } else {
             meaning.head
         };
-        let default = default::of(column, &sql, &meaning.form, scratch);
+        let default = match &column.declared.default {
+            Some(expression) if dialect.is_binlog() => {
+                let zero = (!optional).then_some(meaning.zero.as_str());
+                binlog::default(expression, (&sql, &meaning.form, dialect), zero, scratch)
+            }
+            Some(_) | None => default::of(column, &sql, &meaning.form, scratch),
+        };
         let name = names::field(&column.name, config.field_names);
         let mut schema = format!("{{{head},\"optional\":{optional}{tail}");
         if let Some(default) = &default {
@@ -120,6 +137,18 @@ fn named(name: &str, parameters: &[(&str, &str)]) -> String {
     tail
 }
 
+/// The semantic type of an enumerated type, with its labels.
+fn labels(sql: &Sql, labels: &[String], dialect: Dialect) -> String {
+    let labels = match dialect {
+        Dialect::Postgres => labels.join(","),
+        Dialect::MySql | Dialect::MariaDb => {
+            labels.iter().map(|label| label.replace(',', "\\,")).collect::<Vec<_>>().join(",")
+        }
+    };
+    let name = if *sql == Sql::Set { "io.debezium.data.EnumSet" } else { "io.debezium.data.Enum" };
+    named(name, &[("allowed", &labels)])
+}
+
 fn plain(form: Form, kind: &str, zero: &str) -> Meaning {
     Meaning { form, head: format!("\"type\":\"{kind}\""), tail: String::new(), zero: zero.into() }
 }
@@ -128,7 +157,7 @@ fn semantic(form: Form, kind: &str, name: &str, zero: &str) -> Meaning {
     Meaning { tail: named(name, &[]), ..plain(form, kind, zero) }
 }
 
-fn meaning(sql: &Sql, config: &Config) -> Option<Meaning> {
+fn meaning(sql: &Sql, (config, connector): (&Config, &Connector)) -> Option<Meaning> {
     let string = |name| Some(semantic(Form::String, "string", name, "\"\""));
     match sql {
         Sql::Bool => Some(plain(Form::Bool, "boolean", "false")),
@@ -141,18 +170,20 @@ fn meaning(sql: &Sql, config: &Config) -> Option<Meaning> {
         Sql::Money => Some(money(config)),
         Sql::Bits(1) => Some(plain(Form::Bit, "boolean", "false")),
         Sql::Bits(length) => {
-            let bits = plain(Form::Bits, "bytes", "\"\"");
+            let bits = plain(Form::Bits { all: connector.dialect.is_binlog() }, "bytes", "\"\"");
             let tail = named("io.debezium.data.Bits", &[("length", &length.to_string())]);
             Some(Meaning { tail, ..bits })
         }
-        Sql::Text { .. } | Sql::Enum => Some(plain(Form::String, "string", "\"\"")),
+        Sql::Text { .. } | Sql::Enum | Sql::Set => Some(plain(Form::String, "string", "\"\"")),
         Sql::Bytes => Some(bytes(config)),
         Sql::Uuid => string("io.debezium.data.Uuid"),
         Sql::Json => string("io.debezium.data.Json"),
         Sql::Xml => string("io.debezium.data.Xml"),
         Sql::Ltree => string("io.debezium.data.Ltree"),
         Sql::Tsvector => string("io.debezium.data.Tsvector"),
-        Sql::Date | Sql::Time { .. } | Sql::Timestamp { .. } => Some(temporal(sql, config.time)),
+        Sql::Date | Sql::Time { .. } | Sql::Timestamp { .. } => {
+            Some(temporal(sql, config.time.unwrap_or(connector.time)))
+        }
         Sql::TimeTz => Some(semantic(Form::TimeTz, "string", "io.debezium.time.ZonedTime", "\"00:00:00Z\"")),
         Sql::TimestampTz { digits } => {
             let form = Form::TimestampTz { digits: digits.unwrap_or(6) };
@@ -170,10 +201,39 @@ fn meaning(sql: &Sql, config: &Config) -> Option<Meaning> {
         Sql::Hstore => Some(hstore(config)),
         Sql::Point => Some(point()),
         Sql::Vector(element) => {
-            items(element, false, config).map(|array| Meaning { form: Form::Vector, ..array })
+            items(element, false, (config, connector)).map(|array| Meaning { form: Form::Vector, ..array })
         }
-        Sql::Array(element) => array(element, config),
+        Sql::Array(element) => array(element, (config, connector)),
+        Sql::UInt8 => Some(match config.unsigned {
+            Unsigned::Long => plain(Form::Signed, "int64", "0"),
+            Unsigned::Precise => scaled(20, 0),
+        }),
+        Sql::WideFloat => Some(plain(Form::WideFloat, "double", "0.0")),
+        Sql::Year => Some(semantic(Form::Year, "int32", "io.debezium.time.Year", "0")),
+        Sql::Geometry => Some(geometry()),
+        Sql::Place => Some(Meaning { form: Form::Geometry { of_point: true }, ..point() }),
+        Sql::FloatVector => items(&Sql::Float4, false, (config, connector))
+            .map(|array| Meaning { tail: named("io.debezium.data.FloatVector", &[]), ..array }),
         Sql::Unknown => None,
+    }
+}
+
+/// Connect's Decimal.
+fn scaled(digits: u32, scale: u32) -> Meaning {
+    let parameters = [("scale", &*scale.to_string()), ("connect.decimal.precision", &digits.to_string())];
+    let tail = named("org.apache.kafka.connect.data.Decimal", &parameters);
+    let form = Form::Decimal { scale: usize::try_from(scale).unwrap_or(0) };
+    Meaning { tail, ..plain(form, "bytes", "\"AA==\"") }
+}
+
+fn geometry() -> Meaning {
+    Meaning {
+        form: Form::Geometry { of_point: false },
+        head: "\"type\":\"struct\",\"fields\":[{\"type\":\"bytes\",\"optional\":false,\"field\":\"wkb\"},\
+               {\"type\":\"int32\",\"optional\":true,\"field\":\"srid\"}]"
+            .into(),
+        tail: ",\"name\":\"io.debezium.data.geometry.Geometry\",\"version\":1,\"doc\":\"Geometry\"".into(),
+        zero: "null".into(),
     }
 }
 
@@ -197,13 +257,7 @@ fn numeric(limits: Option<(u32, u32)>, config: &Config) -> Meaning {
                 .into(),
             zero: "{\"scale\":0,\"value\":\"AA==\"}".into(),
         },
-        (Decimal::Precise, Some((digits, scale))) => {
-            let parameters =
-                [("scale", &*scale.to_string()), ("connect.decimal.precision", &digits.to_string())];
-            let tail = named("org.apache.kafka.connect.data.Decimal", &parameters);
-            let form = Form::Decimal { scale: usize::try_from(scale).unwrap_or(0) };
-            Meaning { tail, ..plain(form, "bytes", "\"AA==\"") }
-        }
+        (Decimal::Precise, Some((digits, scale))) => scaled(digits, scale),
     }
 }
 
@@ -258,16 +312,16 @@ fn point() -> Meaning {
     }
 }
 
-fn array(element: &Sql, config: &Config) -> Option<Meaning> {
+fn array(element: &Sql, whose: (&Config, &Connector)) -> Option<Meaning> {
     if matches!(element, Sql::Bits(_)) {
         // Debezium describes these as if they were no arrays, and then has no value for them.
-        return meaning(element, config).map(|bits| Meaning { form: Form::Nothing, ..bits });
+        return meaning(element, whose).map(|bits| Meaning { form: Form::Nothing, ..bits });
     }
-    items(element, true, config)
+    items(element, true, whose)
 }
 
-fn items(element: &Sql, optional: bool, config: &Config) -> Option<Meaning> {
-    let Meaning { form, head, tail, zero: _ } = meaning(element, config)?;
+fn items(element: &Sql, optional: bool, whose: (&Config, &Connector)) -> Option<Meaning> {
+    let Meaning { form, head, tail, zero: _ } = meaning(element, whose)?;
     Some(Meaning {
         form: Form::Array(Box::new(form)),
         head: format!("\"type\":\"array\",\"items\":{{{head},\"optional\":{optional}{tail}}}"),

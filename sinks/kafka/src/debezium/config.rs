@@ -19,8 +19,12 @@ pub struct Config {
     pub schemas: bool,
     /// `decimal.handling.mode`
     pub decimal: Decimal,
-    /// `time.precision.mode`
-    pub time: TimePrecision,
+    /// `time.precision.mode`; where it is not set, the default of the source's connector.
+    pub time: Option<TimePrecision>,
+    /// `bigint.unsigned.handling.mode`
+    pub unsigned: Unsigned,
+    /// `enable.time.adjuster`: years below 100 are meant to be of this or the last century.
+    pub adjust_years: bool,
     /// `binary.handling.mode`
     pub binary: Binary,
     /// `hstore.handling.mode`
@@ -121,7 +125,17 @@ modes! {
 }
 
 modes! {
-    /// How `bytea` is written.
+    /// How `bigint unsigned` is written.
+    Unsigned {
+        /// As a signed number of 64 bits: the upper half is negative.
+        Long = "long",
+        /// As a decimal number.
+        Precise = "precise",
+    }
+}
+
+modes! {
+    /// How `bytea` and its like are written.
     Binary {
         /// Connect's bytes, which JSON has as Base64.
         Bytes = "bytes",
@@ -199,6 +213,8 @@ impl Config {
         "heartbeat.interval.ms",
         "extended.headers.enabled",
         "money.fraction.digits",
+        "bigint.unsigned.handling.mode",
+        "enable.time.adjuster",
         "include.schema.changes",
     ];
 
@@ -209,7 +225,9 @@ impl Config {
             prefix: prefix.to_owned(),
             schemas: false,
             decimal: Decimal::Precise,
-            time: TimePrecision::Adaptive,
+            time: None,
+            unsigned: Unsigned::Long,
+            adjust_years: true,
             binary: Binary::Bytes,
             hstore: Hstore::Json,
             interval: Interval::Numeric,
@@ -238,7 +256,9 @@ impl Config {
             "topic.prefix" => value.clone_into(&mut self.prefix),
             "schemas.enable" => self.schemas = flag(value)?,
             "decimal.handling.mode" => self.decimal = mode(Decimal::ALL, value)?,
-            "time.precision.mode" => self.time = mode(TimePrecision::ALL, value)?,
+            "time.precision.mode" => self.time = Some(mode(TimePrecision::ALL, value)?),
+            "bigint.unsigned.handling.mode" => self.unsigned = mode(Unsigned::ALL, value)?,
+            "enable.time.adjuster" => self.adjust_years = flag(value)?,
             "binary.handling.mode" => self.binary = mode(Binary::ALL, value)?,
             "hstore.handling.mode" => self.hstore = mode(Hstore::ALL, value)?,
             "interval.handling.mode" => self.interval = mode(Interval::ALL, value)?,

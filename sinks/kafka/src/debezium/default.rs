@@ -44,6 +44,9 @@ fn placeholder(sql: &Sql) -> Option<&'static str> {
         Sql::Ltree | Sql::Tsvector | Sql::Point | Sql::Vector(_) | Sql::Array(_) | Sql::Unknown => {
             return None;
         }
+        // Of MySQL alone.
+        Sql::UInt8 | Sql::WideFloat | Sql::Year | Sql::Set => return None,
+        Sql::Geometry | Sql::Place | Sql::FloatVector => return None,
     })
 }
 

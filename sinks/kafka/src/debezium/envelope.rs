@@ -1,13 +1,14 @@
 //! The envelope around a row: its schema, the `source` block, the clock. What is the same for many events is made
 //! once and kept as text.
 
-use tailwater_core::{Event, Transaction};
+use tailwater_core::{Change, Event, Transaction};
 
 use super::Outgoing;
 use super::column::Plan;
 use super::config::Config;
-use super::facts::Facts;
+use super::facts::{Fact, Facts};
 use super::number::Scratch;
+use super::source::{Connector, Hole, Id, gtid};
 use super::text;
 
 /// A JSON string.
@@ -26,32 +27,6 @@ pub(crate) fn structure(columns: &[Plan], more: &[&str], optional: bool, name: &
     format!("{{\"type\":\"struct\",\"fields\":[{fields}],\"optional\":{optional},\"name\":{name}{field}}}")
 }
 
-macro_rules! snapshots {
-    () => {
-        concat!(
-            r#""name":"io.debezium.data.Enum","version":1,"parameters":{"allowed":"true,first,"#,
-            r#"first_in_data_collection,last_in_data_collection,last,false,incremental"}"#,
-        )
-    };
-}
-
-/// The semantic type of `source.snapshot`.
-pub(crate) const SNAPSHOTS: &str = snapshots!();
-
-const SOURCE: &str = concat!(
-    r#"{"type":"struct","fields":[{"type":"string","optional":false,"field":"version"},"#,
-    r#"{"type":"string","optional":false,"field":"connector"},{"type":"string","optional":false,"field":"name"},"#,
-    r#"{"type":"int64","optional":false,"field":"ts_ms"},{"type":"string","optional":true,"#,
-    snapshots!(),
-    r#","default":"false","field":"snapshot"},{"type":"string","optional":false,"field":"db"},{"type":"string","optional":true,"field":"sequence"},"#,
-    r#"{"type":"int64","optional":true,"field":"ts_us"},{"type":"int64","optional":true,"field":"ts_ns"},"#,
-    r#"{"type":"string","optional":false,"field":"schema"},{"type":"string","optional":false,"field":"table"},"#,
-    r#"{"type":"int64","optional":true,"field":"txId"},{"type":"int64","optional":true,"field":"lsn"},"#,
-    r#"{"type":"int64","optional":true,"field":"xmin"},{"type":"string","optional":true,"field":"origin"},"#,
-    r#"{"type":"int64","optional":true,"field":"origin_lsn"}],"optional":false,"#,
-    r#""name":"io.debezium.connector.postgresql.Source","version":1,"field":"source"}"#,
-);
-
 const TRANSACTION: &str = concat!(
     r#"{"type":"struct","fields":[{"type":"string","optional":false,"field":"id"},"#,
     r#"{"type":"int64","optional":false,"field":"total_order"},"#,
@@ -60,9 +35,10 @@ const TRANSACTION: &str = concat!(
 );
 
 /// The schema of the values of a table.
-pub(crate) fn schema(before: &str, after: &str, name: &str) -> String {
+pub(crate) fn schema(before: &str, after: &str, name: &str, connector: &Connector) -> String {
+    let source = connector.schema();
     format!(
-        "{{\"type\":\"struct\",\"fields\":[{before},{after},{SOURCE},{TRANSACTION},\
+        "{{\"type\":\"struct\",\"fields\":[{before},{after},{source},{TRANSACTION},\
          {{\"type\":\"string\",\"optional\":false,\"field\":\"op\"}},\
          {{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_ms\"}},\
          {{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_us\"}},\
@@ -72,10 +48,11 @@ pub(crate) fn schema(before: &str, after: &str, name: &str) -> String {
 }
 
 /// The schema of the values of logical messages.
-pub(crate) fn message_schema() -> String {
+pub(crate) fn message_schema(connector: &Connector) -> String {
+    let source = connector.schema();
     format!(
         "{{\"type\":\"struct\",\"fields\":[{{\"type\":\"string\",\"optional\":false,\"field\":\"op\"}},\
-         {{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_ms\"}},{SOURCE},{TRANSACTION},\
+         {{\"type\":\"int64\",\"optional\":true,\"field\":\"ts_ms\"}},{source},{TRANSACTION},\
          {{\"type\":\"struct\",\"fields\":[{{\"type\":\"string\",\"optional\":true,\"field\":\"prefix\"}},\
          {{\"type\":\"bytes\",\"optional\":true,\"field\":\"content\"}}],\"optional\":false,\
          \"name\":\"io.debezium.connector.postgresql.Message\",\"version\":1,\"field\":\"message\"}}],\
@@ -83,52 +60,61 @@ pub(crate) fn message_schema() -> String {
     )
 }
 
-/// `,"source":{…,"name":"…","ts_ms":`
-pub(crate) fn source_head(config: &Config) -> Vec<u8> {
-    let (version, name) = (env!("CARGO_PKG_VERSION"), text_of(&config.prefix));
-    let head = format!(
-        ",\"source\":{{\"version\":\"{version}\",\"connector\":\"postgresql\",\"name\":{name},\"ts_ms\":"
-    );
-    head.into_bytes()
-}
-
 /// Text that is the same for all events of a transaction in a batch, made when it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Moment {
-    /// What the texts were made for.
+    /// What `source.name` says.
+    server_name: String,
+    /// What the text was made for.
+    source: String,
+    copied: bool,
     id: String,
     commit_time_us: i64,
     follows: u64,
+    starts: u64,
     xid: u64,
-    source: String,
     origin: String,
     origin_offset: u64,
+    log_file: String,
+    server: u64,
+    thread: u64,
     now_us: i64,
-    /// `N,"snapshot":"`
-    time_ms: Vec<u8>,
-    /// `","db":"…","sequence":"[\"N\",\"`
-    sequence: Vec<u8>,
-    /// `\"]","ts_us":N,"ts_ns":N,"schema":`
-    times: Vec<u8>,
-    /// `N,"lsn":`
-    xid_text: Vec<u8>,
-    /// `,"xmin":null,"origin":null,"origin_lsn":null},"transaction":`
-    origin_text: Vec<u8>,
+    /// `,"source":{…},"transaction":` without what differs from event to event.
+    text: Vec<u8>,
+    /// Where what is missing goes, in order.
+    holes: Vec<(usize, Hole)>,
     /// `","ts_ms":N,"ts_us":N,"ts_ns":N}`
     clock: Vec<u8>,
     /// When the newest transaction was committed: messages that belong to none have its time.
     last_commit_us: i64,
 }
 
+/// What an event puts into the text of its moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filling<'a> {
+    pub(crate) snapshot: &'a str,
+    /// [`Connector::table_parts`]
+    pub(crate) table: &'a [Vec<u8>],
+    pub(crate) log_offset: u64,
+    pub(crate) log_row: u32,
+}
+
 impl Moment {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { server_name: config.prefix.clone(), ..Self::default() }
+    }
+
     /// Makes the texts for an event, where they are not those of the event before.
-    pub(crate) fn enter(&mut self, event: &Event<'_>, source: &str, now_us: i64) {
+    pub(crate) fn enter(&mut self, event: &Event<'_>, connector: &Connector, source: &str, now_us: i64) {
         let transaction = &event.transaction;
+        let copied = matches!(event.change, Change::Copied { .. });
         let same = self.id == transaction.id
             && self.commit_time_us == transaction.commit_time_us
-            && self.follows == transaction.follows;
-        if !same || self.source != source || self.times.is_empty() {
-            self.renew(transaction, source);
+            && self.follows == transaction.follows
+            && self.copied == copied;
+        if !same || self.source != source || self.text.is_empty() {
+            self.copied = copied;
+            self.renew(transaction, connector, source);
         }
         if self.now_us != now_us || self.clock.is_empty() {
             self.now_us = now_us;
@@ -143,80 +129,107 @@ impl Moment {
         }
     }
 
-    fn renew(&mut self, transaction: &Transaction<'_>, source: &str) {
+    fn renew(&mut self, transaction: &Transaction<'_>, connector: &Connector, source: &str) {
         transaction.id.clone_into(&mut self.id);
         source.clone_into(&mut self.source);
         transaction.origin.clone_into(&mut self.origin);
+        transaction.log_file.clone_into(&mut self.log_file);
         (self.commit_time_us, self.follows) = (transaction.commit_time_us, transaction.follows);
         (self.xid, self.origin_offset) = (transaction.xid, transaction.origin_offset);
+        (self.starts, self.server, self.thread) =
+            (transaction.starts, transaction.server, transaction.thread);
         if transaction.commit_time_us != 0 {
             self.last_commit_us = transaction.commit_time_us;
         }
-        let time_us = self.last_commit_us;
-        let database = database_of(source);
-        refill(&mut self.time_ms, |out| {
-            number(out, time_us.div_euclid(1000));
-            out.extend_from_slice(b",\"snapshot\":\"");
-        });
-        refill(&mut self.sequence, |out| {
-            out.extend_from_slice(b"\",\"db\":");
-            text::string(out, database.as_bytes());
-            out.extend_from_slice(b",\"sequence\":\"[");
-            if transaction.follows == 0 {
-                out.extend_from_slice(b"null,\\\"");
-            } else {
-                out.extend_from_slice(b"\\\"");
-                number(out, transaction.follows);
-                out.extend_from_slice(b"\\\",\\\"");
-            }
-        });
-        refill(&mut self.times, |out| {
-            out.extend_from_slice(b"\\\"]\",\"ts_us\":");
-            number(out, time_us);
-            out.extend_from_slice(b",\"ts_ns\":");
-            number(out, time_us.saturating_mul(1000));
-            out.extend_from_slice(b",\"schema\":");
-        });
-        refill(&mut self.xid_text, |out| {
-            number_or_null(out, transaction.xid);
-            out.extend_from_slice(b",\"lsn\":");
-        });
-        refill(&mut self.origin_text, |out| {
-            out.extend_from_slice(b",\"xmin\":null,\"origin\":");
-            if transaction.origin.is_empty() {
+        let (mut text, mut holes) = (std::mem::take(&mut self.text), std::mem::take(&mut self.holes));
+        text.clear();
+        holes.clear();
+        text.extend_from_slice(b",\"source\":{");
+        let fact = |fact, out: &mut Vec<u8>| self.fact(fact, connector, out);
+        connector.lay_out(&mut text, &mut holes, fact, transaction.follows);
+        text.extend_from_slice(b"},\"transaction\":");
+        (self.text, self.holes) = (text, holes);
+    }
+
+    /// Appends a fact that is the same for the whole moment.
+    fn fact(&self, fact: Fact, connector: &Connector, out: &mut Vec<u8>) {
+        let text_or_null = |out: &mut Vec<u8>, text: &str| match text {
+            "" => out.extend_from_slice(b"null"),
+            text => text::string(out, text.as_bytes()),
+        };
+        match fact {
+            Fact::Version => text::string(out, env!("CARGO_PKG_VERSION").as_bytes()),
+            Fact::Connector => text::string(out, connector.name.as_bytes()),
+            Fact::Name => text::string(out, self.server_name.as_bytes()),
+            Fact::SourceMillis => number(out, self.last_commit_us.div_euclid(1000)),
+            Fact::SourceMicros => number(out, self.last_commit_us),
+            Fact::SourceNanos => number(out, self.last_commit_us.saturating_mul(1000)),
+            Fact::Database => text::string(out, self.database().as_bytes()),
+            Fact::Xid => number_or_null(out, self.xid),
+            Fact::Origin => text_or_null(out, &self.origin),
+            Fact::OriginOffset => number_or_null(out, self.origin_offset),
+            Fact::Server => number(out, self.server()),
+            Fact::Gtid => text_or_null(out, self.gtid().unwrap_or_default()),
+            Fact::LogFile => text::string(out, self.log_file.as_bytes()),
+            Fact::Thread => number_or_null(out, self.thread()),
+            // What is never known, and what does not belong to a moment.
+            Fact::Xmin | Fact::Query | Fact::Sequence | Fact::Schema | Fact::Table => {
                 out.extend_from_slice(b"null");
-            } else {
-                text::string(out, transaction.origin.as_bytes());
             }
-            out.extend_from_slice(b",\"origin_lsn\":");
-            number_or_null(out, transaction.origin_offset);
-            out.extend_from_slice(b"},\"transaction\":");
-        });
+            Fact::Snapshot | Fact::LogOffset | Fact::LogRow | Fact::Operation | Fact::TransactionId => {
+                out.extend_from_slice(b"null");
+            }
+            Fact::Millis | Fact::Micros | Fact::Nanos | Fact::TotalOrder | Fact::CollectionOrder => {
+                out.extend_from_slice(b"null");
+            }
+        }
     }
 
     /// Appends the source block up to and with `"transaction":`. Returns where the snapshot marker stands.
-    pub(crate) fn source(
-        &self,
-        out: &mut Vec<u8>,
-        head: &[u8],
-        snapshot: &str,
-        tail: &[u8],
-        lsn: u64,
-    ) -> usize {
-        out.extend_from_slice(head);
-        out.extend_from_slice(&self.time_ms);
-        let marker = out.len();
-        out.extend_from_slice(snapshot.as_bytes());
-        out.extend_from_slice(&self.sequence);
-        let mut digits = itoa::Buffer::new();
-        let lsn = digits.format(lsn).as_bytes();
-        out.extend_from_slice(lsn);
-        out.extend_from_slice(&self.times);
-        out.extend_from_slice(tail);
-        out.extend_from_slice(&self.xid_text);
-        out.extend_from_slice(lsn);
-        out.extend_from_slice(&self.origin_text);
+    pub(crate) fn source(&self, out: &mut Vec<u8>, filling: &Filling<'_>) -> usize {
+        let (mut done, mut marker) = (0, 0);
+        let mut parts = filling.table.iter();
+        for &(place, hole) in &self.holes {
+            out.extend_from_slice(self.text.get(done..place).unwrap_or_default());
+            done = place;
+            match hole {
+                Hole::Marker => {
+                    marker = out.len();
+                    out.extend_from_slice(filling.snapshot.as_bytes());
+                }
+                Hole::Table => out.extend_from_slice(parts.next().map_or(&[], Vec::as_slice)),
+                Hole::LogOffset => number(out, self.offset(filling.log_offset)),
+                Hole::LogRow => number(out, filling.log_row),
+            }
+        }
+        out.extend_from_slice(self.text.get(done..).unwrap_or_default());
         marker
+    }
+
+    /// Where a log does not say where a change stands, it is where its transaction begins.
+    pub(crate) fn offset(&self, log_offset: u64) -> u64 {
+        if log_offset == 0 { self.starts } else { log_offset }
+    }
+
+    /// What its transaction is called at a place in the log.
+    pub(crate) fn id(&self, connector: &Connector, log_offset: u64) -> Id<'_> {
+        connector.id(&self.transaction(), log_offset)
+    }
+
+    fn transaction(&self) -> Transaction<'_> {
+        Transaction {
+            id: &self.id,
+            commit_time_us: self.commit_time_us,
+            xid: self.xid,
+            follows: self.follows,
+            starts: self.starts,
+            ends: 0,
+            origin: &self.origin,
+            origin_offset: self.origin_offset,
+            log_file: &self.log_file,
+            server: self.server,
+            thread: self.thread,
+        }
     }
 
     /// The connector's clock, in ms.
@@ -253,6 +266,25 @@ impl Moment {
     pub(crate) fn origin_offset(&self) -> u64 {
         self.origin_offset
     }
+
+    pub(crate) fn log_file(&self) -> &str {
+        &self.log_file
+    }
+
+    /// Nobody's, of a copied row.
+    pub(crate) fn server(&self) -> u64 {
+        if self.copied { 0 } else { self.server }
+    }
+
+    /// Likewise.
+    pub(crate) fn thread(&self) -> u64 {
+        if self.copied { 0 } else { self.thread }
+    }
+
+    /// `None` of a copied row too.
+    pub(crate) fn gtid(&self) -> Option<&str> {
+        if self.copied { None } else { gtid(&self.transaction()) }
+    }
 }
 
 /// As `postgres` has it: `postgres 7… timeline 1 database app`.
@@ -280,7 +312,9 @@ pub(crate) fn write(
         None => out.extend_from_slice(b"null"),
     }
     let marker = if facts.copied { "?" } else { "false" };
-    let place = moment.source(out, &table.source_head, marker, &table.source_tail, facts.log_offset);
+    let (log_offset, log_row) = (facts.log_offset, facts.log_row);
+    let filling = Filling { snapshot: marker, table: &table.source_parts, log_offset, log_row };
+    let place = moment.source(out, &filling);
     if facts.copied {
         gaps.push(place);
     }
@@ -289,11 +323,6 @@ pub(crate) fn write(
     out.push(facts.operation);
     out.extend_from_slice(&moment.clock);
     out.extend_from_slice(table.value_end);
-}
-
-fn refill(text: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
-    text.clear();
-    fill(text);
 }
 
 pub(crate) fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {

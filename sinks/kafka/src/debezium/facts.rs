@@ -1,10 +1,17 @@
 //! What is known of an event besides its rows, by Debezium's names: `op`, `source.lsn`, `transaction.id`. Only
 //! `rows` asks for single ones; the whole envelope has them in text that is made once for many events.
 
-use super::envelope::{Moment, SNAPSHOTS, number, text_of};
+use super::envelope::{Moment, number, text_of};
+use super::source::Connector;
 use super::table::Prepared;
 use super::text;
 use super::transactions::InTransaction;
+
+/// The semantic type of `source.snapshot`.
+pub(crate) const SNAPSHOTS: &str = concat!(
+    r#""name":"io.debezium.data.Enum","version":1,"parameters":{"allowed":"true,first,"#,
+    r#"first_in_data_collection,last_in_data_collection,last,false,incremental"}"#,
+);
 
 /// An event that is about to be written.
 #[derive(Debug, Clone, Copy)]
@@ -14,8 +21,9 @@ pub(crate) struct Facts<'a> {
     pub(crate) transaction: InTransaction<'a>,
     /// The letter of `op`.
     pub(crate) operation: u8,
-    /// Where it is in the log.
+    /// Where it is in the log, and its number among the rows there.
     pub(crate) log_offset: u64,
+    pub(crate) log_row: u32,
     /// It is of the first copy, and where in that is not known yet.
     pub(crate) copied: bool,
 }
@@ -43,38 +51,26 @@ pub(crate) enum Fact {
     Xmin,
     Origin,
     OriginOffset,
+    Server,
+    Gtid,
+    LogFile,
+    LogRow,
+    Thread,
+    Query,
     TransactionId,
     TotalOrder,
     CollectionOrder,
 }
 
-/// The part of an envelope that it stands in, empty for the top; its name there; whether it is a number.
-type Named = (&'static str, &'static str, Fact, bool);
-
-const ALL: &[Named] = &[
-    ("", "op", Fact::Operation, false),
-    ("", "ts_ms", Fact::Millis, true),
-    ("", "ts_us", Fact::Micros, true),
-    ("", "ts_ns", Fact::Nanos, true),
-    ("transaction", "id", Fact::TransactionId, false),
-    ("transaction", "total_order", Fact::TotalOrder, true),
-    ("transaction", "data_collection_order", Fact::CollectionOrder, true),
-    ("source", "version", Fact::Version, false),
-    ("source", "connector", Fact::Connector, false),
-    ("source", "name", Fact::Name, false),
-    ("source", "ts_ms", Fact::SourceMillis, true),
-    ("source", "snapshot", Fact::Snapshot, false),
-    ("source", "db", Fact::Database, false),
-    ("source", "sequence", Fact::Sequence, false),
-    ("source", "ts_us", Fact::SourceMicros, true),
-    ("source", "ts_ns", Fact::SourceNanos, true),
-    ("source", "schema", Fact::Schema, false),
-    ("source", "table", Fact::Table, false),
-    ("source", "txId", Fact::Xid, true),
-    ("source", "lsn", Fact::LogOffset, true),
-    ("source", "xmin", Fact::Xmin, true),
-    ("source", "origin", Fact::Origin, false),
-    ("source", "origin_lsn", Fact::OriginOffset, true),
+/// What stands outside of `source`: the part of an envelope, empty for the top, and the name there.
+const OTHERS: &[(&str, &str, Fact)] = &[
+    ("", "op", Fact::Operation),
+    ("", "ts_ms", Fact::Millis),
+    ("", "ts_us", Fact::Micros),
+    ("", "ts_ns", Fact::Nanos),
+    ("transaction", "id", Fact::TransactionId),
+    ("transaction", "total_order", Fact::TotalOrder),
+    ("transaction", "data_collection_order", Fact::CollectionOrder),
 ];
 
 /// As what a fact is written.
@@ -89,16 +85,29 @@ pub(crate) enum Form {
 impl Fact {
     /// By its part of the envelope and its name there. Without a part the top comes first, then `transaction`.
     pub(crate) fn find(part: Option<&str>, name: &str) -> Option<Self> {
-        let fits = |fact: &&Named| fact.1 == name && part.is_none_or(|part| fact.0 == part);
-        ALL.iter().find(fits).map(|fact| fact.2)
+        let other = OTHERS.iter().find(|fact| fact.1 == name && part.is_none_or(|part| fact.0 == part));
+        let of_source = || part.is_none_or(|part| part == "source").then(|| Connector::find(name)).flatten();
+        other.map(|fact| fact.2).or_else(of_source)
+    }
+
+    /// Its type in Connect's schemas.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Millis | Self::Micros | Self::Nanos => "int64",
+            Self::SourceMillis | Self::SourceMicros | Self::SourceNanos => "int64",
+            Self::Xid | Self::LogOffset | Self::Xmin | Self::OriginOffset => "int64",
+            Self::TotalOrder | Self::CollectionOrder | Self::Server | Self::Thread => "int64",
+            Self::LogRow => "int32",
+            Self::Operation | Self::Version | Self::Connector | Self::Name | Self::Snapshot => "string",
+            Self::Database | Self::Sequence | Self::Schema | Self::Table | Self::Origin => "string",
+            Self::TransactionId | Self::Gtid | Self::LogFile | Self::Query => "string",
+        }
     }
 
     /// Its node in a schema, up to its name.
     pub(crate) fn schema(self) -> String {
-        let number = ALL.iter().any(|fact| fact.2 == self && fact.3);
-        let kind = if number { "int64" } else { "string" };
         let semantic = if self == Self::Snapshot { format!(",{SNAPSHOTS}") } else { String::new() };
-        format!("{{\"type\":\"{kind}\",\"optional\":true{semantic}")
+        format!("{{\"type\":\"{}\",\"optional\":true{semantic}", self.kind())
     }
 
     /// Appends it, unless it is null; says whether it did. The marker of a copied row is a byte that goes by its
@@ -114,8 +123,11 @@ impl Fact {
         match self {
             Self::Operation => form.text(out, &[facts.operation]),
             Self::Version => form.text(out, env!("CARGO_PKG_VERSION").as_bytes()),
-            Self::Connector => form.text(out, b"postgresql"),
+            Self::Connector => form.text(out, facts.table.connector.name.as_bytes()),
             Self::Name => form.text(out, facts.table.server.as_bytes()),
+            Self::Database if facts.table.connector.dialect.is_binlog() => {
+                form.text(out, table.schema.as_bytes())
+            }
             Self::Database => form.text(out, moment.database().as_bytes()),
             Self::Schema => form.text(out, table.schema.as_bytes()),
             Self::Table => form.text(out, table.name.as_bytes()),
@@ -125,12 +137,18 @@ impl Fact {
             Self::SourceMillis => written(out, moment.source_us().div_euclid(1000)),
             Self::SourceMicros => written(out, moment.source_us()),
             Self::SourceNanos => written(out, moment.source_us().saturating_mul(1000)),
-            Self::LogOffset => written(out, facts.log_offset),
+            Self::LogOffset => written(out, moment.offset(facts.log_offset)),
             Self::Xid => moment.xid() != 0 && written(out, moment.xid()),
             Self::OriginOffset => moment.origin_offset() != 0 && written(out, moment.origin_offset()),
             Self::Origin => !moment.origin().is_empty() && form.text(out, moment.origin().as_bytes()),
-            Self::Xmin => false,
+            Self::Server => written(out, moment.server()),
+            Self::Gtid => moment.gtid().is_some_and(|gtid| form.text(out, gtid.as_bytes())),
+            Self::LogFile => form.text(out, moment.log_file().as_bytes()),
+            Self::LogRow => written(out, facts.log_row),
+            Self::Thread => moment.thread() != 0 && written(out, moment.thread()),
+            Self::Xmin | Self::Query => false,
             Self::Snapshot => facts.copied && form.gap(out, gaps),
+            Self::Sequence if facts.table.connector.dialect.is_binlog() => false,
             Self::Sequence => form.sequence(out, moment.follows(), facts.log_offset),
             Self::TransactionId => facts.transaction.order.is_some() && form.id(out, facts),
             Self::TotalOrder => facts.transaction.order.is_some_and(|(total, _)| written(out, total)),
@@ -191,9 +209,7 @@ impl Form {
 
     fn id(self, out: &mut Vec<u8>, facts: &Facts<'_>) -> bool {
         self.quote(out);
-        number(out, facts.moment.xid());
-        out.push(b':');
-        number(out, facts.log_offset);
+        facts.moment.id(facts.table.connector, facts.log_offset).write(out);
         self.quote(out);
         true
     }

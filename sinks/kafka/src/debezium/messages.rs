@@ -1,7 +1,8 @@
 //! Records that are no rows: logical messages, and heartbeats. They have no headers, whichever are asked for.
 
 use super::config::Config;
-use super::envelope::{self, Moment, number, text_of};
+use super::envelope::{self, Filling, Moment, number, text_of};
+use super::source::Connector;
 use super::text;
 use super::transactions::InTransaction;
 use crate::encode::Records;
@@ -28,22 +29,24 @@ pub(crate) struct Messages {
     /// `}`, and where schemas are asked for another one.
     end: &'static [u8],
     route: Option<Route>,
-    /// As in [`super::table::Prepared`].
-    source_head: Vec<u8>,
+    /// Messages belong to no table, and say so: [`Connector::table_parts`].
+    source_parts: Vec<Vec<u8>>,
     last_heartbeat_us: i64,
 }
 
 impl Messages {
     pub(crate) fn new(config: &Config) -> Self {
+        // No other connector has messages.
+        let connector = <&Connector>::default();
         let head = |schema: &str| {
             let text = format!("{{\"schema\":{schema},\"payload\":");
             if config.schemas { text.into_bytes() } else { Vec::new() }
         };
         Self {
-            heads: (head(MESSAGE_KEY_SCHEMA), head(&envelope::message_schema())),
+            heads: (head(MESSAGE_KEY_SCHEMA), head(&envelope::message_schema(connector))),
             end: if config.schemas { b"}}" } else { b"}" },
             route: None,
-            source_head: envelope::source_head(config),
+            source_parts: connector.table_parts("", ""),
             last_heartbeat_us: 0,
         }
     }
@@ -68,7 +71,8 @@ impl Messages {
             out.extend_from_slice(value_head);
             out.extend_from_slice(b"{\"op\":\"m\",\"ts_ms\":");
             number(out, moment.now_ms());
-            moment.source(out, &self.source_head, "false", b"\"\",\"table\":\"\",\"txId\":", log_offset);
+            let filling = Filling { snapshot: "false", table: &self.source_parts, log_offset, log_row: 0 };
+            moment.source(out, &filling);
             out.extend_from_slice(transaction.block);
             out.extend_from_slice(b",\"message\":{\"prefix\":");
             text::string(out, prefix);

@@ -1,11 +1,12 @@
-//! `format = "debezium"` and `format = "row"`: the records that Debezium's Postgres connector and Connect's JSON
-//! converter would write, without and with the transformation ExtractNewRecordState between them.
+//! `format = "debezium"` and `format = "row"`: the records that Debezium's connectors for Postgres, MySQL and MariaDB and Connect's
+//! JSON converter would write, without and with the transformation ExtractNewRecordState between them.
 //! Pure. What is known per shape of a table is prepared once (`table`, `column`), what is known per transaction or
 //! batch is kept as text (`envelope`), so that a row costs its own values and nothing else.
 //!
 //! | file | what it does |
 //! |---|---|
 //! | `config` | Debezium's options by name |
+//! | `source` | what tells the connectors apart |
 //! | `sql`, `column`, `default`, `names` | from a declared column to its form, schema and stand-ins |
 //! | `value`, `number`, `time`, `text` | from the text of a value to JSON |
 //! | `table`, `envelope`, `headers` | what surrounds a row |
@@ -15,6 +16,7 @@
 //!
 //! How it is held against the real connector: `integration-tests/debezium`.
 
+mod binlog;
 mod column;
 pub mod config;
 mod default;
@@ -27,6 +29,7 @@ mod number;
 pub mod record;
 pub mod rows;
 mod snapshot;
+mod source;
 mod sql;
 mod table;
 mod text;
@@ -48,6 +51,7 @@ use self::messages::Messages;
 use self::number::Scratch;
 use self::rows::Rows;
 use self::snapshot::Copies;
+use self::source::Connector;
 use self::table::Prepared;
 use self::transactions::{Counts, InTransaction};
 use crate::encode::{Encode, Place, Records, Span};
@@ -59,6 +63,7 @@ const OLD_KEY: &[u8] = b"__debezium.oldkey";
 #[derive(Debug)]
 pub(crate) struct Debezium {
     config: Config,
+    connector: &'static Connector,
     /// Where rows are wanted in place of their envelopes.
     rows: Option<Rows>,
     tables: Vec<Prepared>,
@@ -103,12 +108,13 @@ impl Debezium {
     fn new(config: Config, rows: Option<Rows>) -> Self {
         Self {
             messages: Messages::new(&config),
+            moment: Moment::new(&config),
+            connector: <&Connector>::default(),
             config,
             rows,
             tables: Vec::new(),
             index: HashMap::new(),
             last: usize::MAX,
-            moment: Moment::default(),
             scratch: Scratch::default(),
             copies: Copies::default(),
             counts: Counts::default(),
@@ -132,6 +138,7 @@ impl Debezium {
     /// # Errors
     /// `Operator` where it cannot be written as it is asked for.
     pub(crate) fn check(&mut self, table: &Arc<Table>, routes: &mut Routes) -> Result<bool> {
+        self.connector = Connector::guess(table);
         self.enter_table(table, routes)?;
         Ok(self.tables.get(self.last).is_some_and(Prepared::has_key))
     }
@@ -140,7 +147,8 @@ impl Debezium {
         let known = self.index.get(&table.id).copied();
         let current = known.and_then(|index| self.tables.get(index));
         if !current.is_some_and(|known| Arc::ptr_eq(&known.table, table)) {
-            let prepared = Prepared::new(table, &self.config, self.rows.as_ref(), routes, &mut self.scratch)?;
+            let whose = (&self.config, self.connector);
+            let prepared = Prepared::new(table, whose, self.rows.as_ref(), routes, &mut self.scratch)?;
             match known.and_then(|index| self.tables.get_mut(index)) {
                 Some(slot) => *slot = prepared,
                 None => {
@@ -151,6 +159,19 @@ impl Debezium {
         }
         self.last = self.index.get(&table.id).copied().unwrap_or(usize::MAX);
         Ok(())
+    }
+
+    /// Which connector's records are written says the position's first word. It is known with the first event, and a
+    /// pipeline has one source.
+    #[inline]
+    fn enter_source(&mut self, source: &str) {
+        let is_of = |connector: &Connector| connector.is_of(source);
+        if let Some(connector) = (!is_of(self.connector)).then(|| Connector::of(source)).flatten() {
+            self.connector = connector;
+            self.tables.clear();
+            self.index.clear();
+            self.last = usize::MAX;
+        }
     }
 
     fn transaction_route(&mut self, routes: &mut Routes) -> Route {
@@ -171,14 +192,14 @@ impl Debezium {
     /// Writes a record of the last table.
     fn record(&mut self, event: &Event<'_>, outgoing: &Outgoing<'_>, out: &mut Records) {
         let Some(table) = self.tables.get(self.last) else { return };
-        let transaction = if self.config.transactions {
-            self.counts.count(&table.full_name, event.transaction.xid, event.log_offset)
+        let transaction = if self.config.transactions && self.connector.counts(event) {
+            self.counts.count(&table.full_name, self.connector.id(&event.transaction, event.log_offset))
         } else {
             InTransaction::UNTOLD
         };
         let moment = &self.moment;
-        let (operation, log_offset) = (outgoing.operation, event.log_offset);
-        let facts = Facts { table, moment, transaction, operation, log_offset, copied: false };
+        let (operation, log_offset, log_row) = (outgoing.operation, event.log_offset, event.log_row);
+        let facts = Facts { table, moment, transaction, operation, log_offset, log_row, copied: false };
         let frame = (self.rows.as_ref(), &self.headers);
         write(&facts, outgoing, frame, &mut self.scratch, out, &mut Vec::new());
     }
@@ -196,8 +217,8 @@ impl Debezium {
         self.headers.write(out);
         if let Some(rows) = &self.rows {
             let (transaction, moment) = (self.counts.last(), &self.moment);
-            let (operation, log_offset) = (delete.operation, event.log_offset);
-            let facts = Facts { table, moment, transaction, operation, log_offset, copied: false };
+            let (operation, log_offset, log_row) = (delete.operation, event.log_offset, event.log_row);
+            let facts = Facts { table, moment, transaction, operation, log_offset, log_row, copied: false };
             rows.tombstone_headers(&facts, out);
         }
     }
@@ -282,16 +303,17 @@ impl Debezium {
         });
         let outgoing = Outgoing { operation: b'r', before: None, after: Some(new), key, link: None };
         let (moment, transaction, log_offset) = (&self.moment, InTransaction::UNTOLD, event.log_offset);
-        let facts = Facts { table, moment, transaction, operation: b'r', log_offset, copied: true };
+        let log_row = event.log_row;
+        let facts = Facts { table, moment, transaction, operation: b'r', log_offset, log_row, copied: true };
         let frame = (self.rows.as_ref(), &self.headers);
         write(&facts, &outgoing, frame, &mut self.scratch, &mut held.records, &mut held.gaps);
     }
 
     /// Opens the transaction's metadata with the first record of it.
     fn begin(&mut self, event: &Event<'_>, routes: &mut Routes, out: &mut Records) {
-        if self.config.transactions && event.transaction.xid != 0 {
+        if self.config.transactions && self.connector.counts(event) {
             let route = self.transaction_route(routes);
-            self.counts.begin(&event.transaction, route, &self.config, out);
+            self.counts.begin((&event.transaction, self.connector), route, &self.config, out);
         }
     }
 }
@@ -342,7 +364,8 @@ impl Encode for Debezium {
         routes: &mut Routes,
         out: &mut Records,
     ) -> Result<()> {
-        self.headers.name_run(&self.config, place.now_us);
+        self.enter_source(place.source);
+        self.headers.name_run(&self.config, self.connector, place.now_us);
         let table = match event.change {
             Change::Insert { table, .. }
             | Change::Update { table, .. }
@@ -363,7 +386,7 @@ impl Encode for Debezium {
         if let Some(table) = table {
             self.enter_table(table, routes)?;
         }
-        self.moment.enter(event, place.source, place.now_us);
+        self.moment.enter(event, self.connector, place.source, place.now_us);
         self.begin(event, routes, out);
         match event.change {
             Change::Insert { new, .. } => self.insert(event, new, out),
@@ -373,7 +396,7 @@ impl Encode for Debezium {
             Change::Copied { new, .. } => self.copied(event, new, out),
             Change::Message { prefix, content, transactional: _ } => {
                 let transaction = if self.config.transactions && event.transaction.xid != 0 {
-                    self.counts.count_message(event.transaction.xid, event.log_offset)
+                    self.counts.count_message(self.connector.id(&event.transaction, event.log_offset))
                 } else {
                     InTransaction::UNTOLD
                 };
@@ -401,13 +424,15 @@ impl Encode for Debezium {
             // Its end may have come in a batch without an event of it: then that batch ends with it.
             let ends =
                 if transaction.ends == 0 { offset_of(&place.batch_end.stream) } else { transaction.ends };
-            self.counts.end(&Transaction { ends, ..*transaction }, route, &self.config, out);
+            let transaction = Transaction { ends, ..*transaction };
+            self.counts.end((&transaction, self.connector), route, &self.config, out);
         }
         Ok(())
     }
 
     fn pause(&mut self, place: Place<'_>, routes: &mut Routes, out: &mut Records) {
-        self.headers.name_run(&self.config, place.now_us);
+        self.enter_source(place.source);
+        self.headers.name_run(&self.config, self.connector, place.now_us);
         self.messages.heartbeat(place.now_us, &self.config, routes, out);
     }
 }

@@ -1,6 +1,10 @@
-//! What a column's type is to Debezium, read from the server's spelling of it.
+//! What a column's type is to Debezium, read from the server's spelling of it: that of Postgres here, those of MySQL and
+//! MariaDB in `binlog`.
 
 use tailwater_core::Column;
+
+use super::binlog;
+use super::source::Dialect;
 
 /// A type, as far as Debezium's formats tell types apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,17 @@ pub(crate) enum Sql {
     /// `int2vector`, `oidvector`.
     Vector(Box<Sql>),
     Array(Box<Sql>),
+    /// Unsigned, 64 bits.
+    UInt8,
+    /// 32 bits, which Debezium takes for 64: `float(7,3)`.
+    WideFloat,
+    Year,
+    Set,
+    /// Well-known binary behind the number of a system of coordinates.
+    Geometry,
+    /// The same of a point.
+    Place,
+    FloatVector,
     /// Left out of rows and schemas.
     Unknown,
 }
@@ -53,10 +68,13 @@ pub(crate) enum Sql {
 const ANY_BITS: u32 = i32::MAX as u32;
 
 impl Sql {
-    pub(crate) fn of(column: &Column) -> Self {
+    pub(crate) fn of(column: &Column, dialect: Dialect) -> Self {
         let spelled = &column.declared.base_type;
         let spelled = if spelled.is_empty() { &column.source_type } else { spelled };
-        Self::parse(spelled, !column.declared.labels.is_empty())
+        match dialect {
+            Dialect::Postgres => Self::parse(spelled, !column.declared.labels.is_empty()),
+            Dialect::MySql | Dialect::MariaDb => binlog::parse(spelled, dialect),
+        }
     }
 
     fn parse(spelled: &str, labelled: bool) -> Self {
@@ -117,7 +135,7 @@ impl Sql {
 }
 
 /// `public.numeric(10,2) x` is `numeric x` and `10,2`.
-fn split(spelled: &str) -> (String, &str) {
+pub(crate) fn split(spelled: &str) -> (String, &str) {
     let (name, arguments) = match (spelled.find('('), spelled.find(')')) {
         (Some(open), Some(close)) if open < close => {
             let arguments = spelled.get(open + 1..close).unwrap_or_default();
@@ -134,7 +152,7 @@ fn split(spelled: &str) -> (String, &str) {
 }
 
 /// The scale is read as 11 bits without a sign, which is what the driver that Debezium uses makes of it.
-fn limits(arguments: &str) -> Option<(u32, u32)> {
+pub(crate) fn limits(arguments: &str) -> Option<(u32, u32)> {
     let (digits, scale) = arguments.split_once(',').unwrap_or((arguments, "0"));
     let scale = scale.trim().parse::<i32>().ok()? & 0x7ff;
     Some((digits.trim().parse().ok()?, scale.unsigned_abs()))

@@ -10,6 +10,7 @@ use super::envelope::{self, text_of};
 use super::names;
 use super::number::Scratch;
 use super::rows::Rows;
+use super::source::Connector;
 use crate::error;
 use crate::routes::{Route, Routes};
 
@@ -31,10 +32,10 @@ pub(crate) struct Prepared {
     pub(crate) more: Vec<Vec<u8>>,
     /// What the server is called.
     pub(crate) server: String,
-    /// `,"source":{…,"name":"…","ts_ms":`
-    pub(crate) source_head: Vec<u8>,
-    /// `"public","table":"t","txId":`
-    pub(crate) source_tail: Vec<u8>,
+    /// Whose table it is.
+    pub(crate) connector: &'static Connector,
+    /// What `source` says of it: [`Connector::table_parts`].
+    pub(crate) source_parts: Vec<Vec<u8>>,
     /// `}` or `}}`
     pub(crate) value_end: &'static [u8],
     /// `schema.table`
@@ -51,7 +52,7 @@ struct Heads {
 impl Heads {
     /// Of rows, with names and schemas of the fields behind the columns, or else of events.
     fn new(
-        config: &Config,
+        (config, connector): (&Config, &Connector),
         topic: &str,
         (columns, key): (&[Plan], &[Plan]),
         rows: Option<&Vec<(String, String)>>,
@@ -67,8 +68,8 @@ impl Heads {
         };
         let key = head(&envelope::structure(key, &[], false, &named("Key"), ""), "");
         let Some(more) = rows else {
-            let schema =
-                envelope::schema(&row(true, &[], "before"), &row(true, &[], "after"), &named("Envelope"));
+            let (before, after) = (row(true, &[], "before"), row(true, &[], "after"));
+            let schema = envelope::schema(&before, &after, &named("Envelope"), connector);
             return Self { key, value: head(&schema, "{\"before\":"), null: Vec::new() };
         };
         let more: Vec<&str> = more.iter().map(|(_, node)| node.as_str()).collect();
@@ -80,7 +81,7 @@ impl Heads {
 impl Prepared {
     pub(crate) fn new(
         table: &Arc<Table>,
-        config: &Config,
+        (config, connector): (&Config, &'static Connector),
         rows: Option<&Rows>,
         routes: &mut Routes,
         scratch: &mut Scratch,
@@ -88,7 +89,8 @@ impl Prepared {
         let key = config.key_of(table)?;
         let route = routes.table(table, &key)?;
         let topic = routes.all().get(route.index()).map_or("", |target| target.topic.as_str());
-        let mut plan = |index: usize| Plan::new(index, table.columns.get(index)?, config, scratch);
+        let mut plan =
+            |index: usize| Plan::new(index, table.columns.get(index)?, (config, connector), scratch);
         let columns: Vec<Plan> = (0..table.columns.len()).filter_map(&mut plan).collect();
         let key: Vec<Plan> = key.into_iter().filter_map(&mut plan).collect();
 
@@ -98,12 +100,11 @@ impl Prepared {
         {
             return Err(error::field_twice(&table.full_name(), twice));
         }
-        let heads = Heads::new(config, topic, (&columns, &key), rows.is_some().then_some(&more));
+        let heads = Heads::new((config, connector), topic, (&columns, &key), rows.is_some().then_some(&more));
         let separator = |index: usize| if index == 0 && columns.is_empty() { "" } else { "," };
         let more = more.iter().enumerate();
         let more =
             more.map(|(index, (name, _))| format!("{}{}:", separator(index), text_of(name)).into_bytes());
-        let (source_schema, name) = (text_of(&table.schema), text_of(&table.name));
         Ok(Self {
             table: Arc::clone(table),
             route,
@@ -114,8 +115,8 @@ impl Prepared {
             value_head: heads.value,
             null_value: heads.null,
             server: config.prefix.clone(),
-            source_head: envelope::source_head(config),
-            source_tail: format!("{source_schema},\"table\":{name},\"txId\":").into_bytes(),
+            connector,
+            source_parts: connector.table_parts(&table.schema, &table.name),
             value_end: if config.schemas { b"}}" } else { b"}" },
             full_name: table.full_name(),
         })

@@ -108,16 +108,13 @@ pub(crate) fn bytea(text: &[u8]) -> Option<impl Iterator<Item = u8>> {
         .then(|| digits.chunks_exact(2).map(move |pair| pair.iter().fold(0, |byte, &d| byte << 4 | value(d))))
 }
 
-/// Bits as text (`0101`), in bytes with the last bit as the lowest, without zeros at the end.
-pub(crate) fn bits(out: &mut Vec<u8>, text: &[u8]) -> bool {
+/// Bits as text (`0101`), in bytes with the last bit as the lowest; without zeros at the end, or with them.
+pub(crate) fn bits(out: &mut Vec<u8>, text: &[u8], all: bool) -> bool {
     if !text.iter().all(|bit| matches!(bit, b'0' | b'1')) {
         return false;
     }
-    let Some(highest) = text.iter().position(|&bit| bit == b'1') else {
-        out.extend_from_slice(b"\"\"");
-        return true;
-    };
-    let set = text.get(highest..).unwrap_or_default();
+    let highest = text.iter().position(|&bit| bit == b'1').unwrap_or(text.len());
+    let set = text.get(if all { 0 } else { highest }..).unwrap_or_default();
     let bytes = set.rchunks(8).map(|chunk| chunk.iter().fold(0_u8, |byte, bit| byte << 1 | (bit - b'0')));
     base64(out, Alphabet::Plain, bytes);
     true
@@ -196,7 +193,7 @@ mod tests {
         check(b"\xff", "\"/w==\"");
         check(b"\x00\xff\x10", "\"AP8Q\"");
         let check = |bits: &[u8], expected: &str| {
-            assert_eq!(written(|out| assert!(super::bits(out, bits))), expected);
+            assert_eq!(written(|out| assert!(super::bits(out, bits, false))), expected);
         };
         check(b"0101", "\"BQ==\"");
         check(b"11111111111111111111", "\"//8P\"");

@@ -63,6 +63,28 @@ pub(crate) fn time(out: &mut Vec<u8>, form: TimeForm, text: &[u8]) -> bool {
     true
 }
 
+/// A time of MySQL: hours up to 838, before or after midnight.
+pub(crate) fn duration(out: &mut Vec<u8>, form: TimeForm, text: &[u8]) -> bool {
+    let (negative, plain) = text.strip_prefix(b"-").map_or((false, text), |plain| (true, plain));
+    let Some((us, b"")) = time_of(plain) else { return false };
+    let signed = if negative { -us } else { us };
+    match form {
+        TimeForm::Millis => number(out, signed / 1000),
+        TimeForm::Micros => number(out, signed),
+        TimeForm::Nanos => number(out, signed * 1000),
+        TimeForm::Iso => {
+            out.extend_from_slice(if negative { b"\"-" } else { b"\"" });
+            // Debezium stops at what is beyond a day.
+            if us >= 100 * 3_600_000_000 {
+                out.push(digit(us / (100 * 3_600_000_000)));
+            }
+            iso_time(out, us, Fraction::Shortest);
+            out.extend_from_slice(b"Z\"");
+        }
+    }
+    true
+}
+
 /// In UTC, without the day that the shift may have brought.
 pub(crate) fn time_tz(out: &mut Vec<u8>, text: &[u8]) -> bool {
     let Some((us, zone)) = time_of(text) else { return false };

@@ -4,6 +4,7 @@ use tailwater_core::Transaction;
 
 use super::config::Config;
 use super::envelope::number;
+use super::source::{Connector, Id};
 use super::text;
 use crate::encode::Records;
 use crate::routes::Route;
@@ -52,7 +53,7 @@ impl Counts {
     /// Begins a transaction, with a record that says so, unless it is the one under way.
     pub(crate) fn begin(
         &mut self,
-        transaction: &Transaction<'_>,
+        (transaction, connector): (&Transaction<'_>, &Connector),
         route: Route,
         config: &Config,
         out: &mut Records,
@@ -63,7 +64,7 @@ impl Counts {
         self.open = true;
         self.total = 0;
         self.used = 0;
-        let id = Id { xid: transaction.xid, log_offset: transaction.starts };
+        let id = connector.id(transaction, transaction.starts);
         let begin =
             Boundary { status: "BEGIN", id, time_us: transaction.commit_time_us, schemas: config.schemas };
         begin.write(out, route, |value| {
@@ -72,27 +73,21 @@ impl Counts {
     }
 
     /// Counts an event of a table, and makes its block.
-    pub(crate) fn count(&mut self, table: &str, xid: u64, log_offset: u64) -> InTransaction<'_> {
+    pub(crate) fn count(&mut self, table: &str, id: Id<'_>) -> InTransaction<'_> {
         let known = self.tables.iter_mut().take(self.used).find(|(name, _)| name == table);
         let of_collection = known.map(|(_, count)| {
             *count += 1;
             *count
         });
-        self.block(of_collection, table, xid, log_offset)
+        self.block(of_collection, table, id)
     }
 
     /// Counts a message: each is a collection of its own.
-    pub(crate) fn count_message(&mut self, xid: u64, log_offset: u64) -> InTransaction<'_> {
-        self.block(None, "message", xid, log_offset)
+    pub(crate) fn count_message(&mut self, id: Id<'_>) -> InTransaction<'_> {
+        self.block(None, "message", id)
     }
 
-    fn block(
-        &mut self,
-        of_collection: Option<u64>,
-        collection: &str,
-        xid: u64,
-        log_offset: u64,
-    ) -> InTransaction<'_> {
+    fn block(&mut self, of_collection: Option<u64>, collection: &str, id: Id<'_>) -> InTransaction<'_> {
         self.total += 1;
         if of_collection.is_none() {
             match self.tables.get_mut(self.used) {
@@ -108,7 +103,7 @@ impl Counts {
         self.block.clear();
         let block = &mut self.block;
         block.extend_from_slice(b"{\"id\":\"");
-        Id { xid, log_offset }.write(block);
+        id.write(block);
         block.extend_from_slice(b"\",\"total_order\":");
         number(block, self.total);
         block.extend_from_slice(b",\"data_collection_order\":");
@@ -129,7 +124,7 @@ impl Counts {
     /// Ends the transaction under way.
     pub(crate) fn end(
         &mut self,
-        transaction: &Transaction<'_>,
+        (transaction, connector): (&Transaction<'_>, &Connector),
         route: Route,
         config: &Config,
         out: &mut Records,
@@ -137,7 +132,7 @@ impl Counts {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        let id = Id { xid: transaction.xid, log_offset: transaction.ends };
+        let id = connector.id(transaction, transaction.ends);
         let (total, tables) = (self.total, self.tables.iter().take(self.used));
         let end =
             Boundary { status: "END", id, time_us: transaction.commit_time_us, schemas: config.schemas };
@@ -160,31 +155,16 @@ impl Counts {
     }
 }
 
-/// `571:24023128`: the transaction's number and a place in the log, which differs from event to event.
-#[derive(Debug, Clone, Copy)]
-struct Id {
-    xid: u64,
-    log_offset: u64,
-}
-
-impl Id {
-    fn write(self, out: &mut Vec<u8>) {
-        number(out, self.xid);
-        out.push(b':');
-        number(out, self.log_offset);
-    }
-}
-
 /// The start or the end of a transaction.
 #[derive(Debug, Clone, Copy)]
-struct Boundary {
+struct Boundary<'t> {
     status: &'static str,
-    id: Id,
+    id: Id<'t>,
     time_us: i64,
     schemas: bool,
 }
 
-impl Boundary {
+impl Boundary<'_> {
     fn write(self, out: &mut Records, route: Route, counts: impl FnOnce(&mut Vec<u8>)) {
         let key = out.write(|key| {
             self.head(key, KEY_SCHEMA);

@@ -2,6 +2,7 @@
 
 use tailwater_core::array::{Array, Token};
 
+use super::binlog;
 use super::number::{self, Scratch, Width};
 use super::text::{self, Alphabet, Pairs};
 use super::time::{self, DateForm, IntervalParts, TimeForm};
@@ -25,7 +26,10 @@ pub(crate) enum Form {
     Money(Box<Form>),
     /// One bit.
     Bit,
-    Bits,
+    /// Bits; all of them, or from the highest that is set.
+    Bits {
+        all: bool,
+    },
     String,
     Base64(Alphabet),
     Hex,
@@ -44,6 +48,21 @@ pub(crate) enum Form {
     /// Numbers with blanks between them.
     Vector,
     Array(Box<Form>),
+    /// A date that may be none: `0000-00-00`.
+    Civil {
+        form: Box<Form>,
+        adjust: bool,
+    },
+    /// Hours beyond a day, and before it.
+    Duration(TimeForm),
+    /// 64 bits without a sign, as if with one.
+    Signed,
+    WideFloat,
+    Year,
+    CompactJson,
+    Geometry {
+        of_point: bool,
+    },
     /// In the schema, but without a value.
     Nothing,
 }
@@ -69,7 +88,7 @@ impl Form {
                 b"1" => out.extend_from_slice(b"true"),
                 _ => return false,
             },
-            Self::Bits => return text::bits(out, text),
+            Self::Bits { all } => return text::bits(out, text, *all),
             Self::String => text::string(out, text),
             Self::Base64(alphabet) => match text::bytea(text) {
                 Some(bytes) => text::base64(out, *alphabet, bytes),
@@ -87,6 +106,13 @@ impl Form {
             Self::Point => return point(out, text, scratch),
             Self::Vector => vector(out, text),
             Self::Array(form) => return array(out, form, text, scratch),
+            Self::Civil { form, adjust } => return binlog::civil(out, form, *adjust, text, scratch),
+            Self::Duration(form) => return time::duration(out, *form, text),
+            Self::Signed => return binlog::signed(out, text),
+            Self::WideFloat => return binlog::wide(out, text, scratch),
+            Self::Year => binlog::year(out, text),
+            Self::CompactJson => binlog::compact_json(out, text, scratch),
+            Self::Geometry { of_point } => return binlog::geometry(out, text, *of_point, scratch),
             Self::Nothing => return false,
         }
         true

@@ -1,0 +1,228 @@
+//! What is written of MySQL's and MariaDB's rows, held against Debezium's own records of the same rows
+//! (`integration-tests/debezium/golden`). The rows are those that a server's SELECT gives, in the forms of the core:
+//! `binlog/mysql.jsonl` and `binlog/mariadb.jsonl`, one table of a script per line.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failure here is a failed test"
+)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::Value as Json;
+use tailwater_core::{Batch, Column, Declared, Fill, Position, Sink as _, Table, Type, Value};
+use tailwater_kafka::debezium::Config;
+use tailwater_kafka::debezium::record::{Log, Recorder};
+
+/// Script and run; the options are those of the script's first lines.
+const RUNS: &[(&str, &str, &[(&str, &str)])] = &[
+    ("keys", "keys", &[]),
+    ("numbers", "numbers", &[]),
+    (
+        "numbers",
+        "numbers-string",
+        &[("decimal.handling.mode", "string"), ("bigint.unsigned.handling.mode", "precise")],
+    ),
+    ("numbers", "numbers-double", &[("decimal.handling.mode", "double")]),
+    ("times", "times", &[]),
+    ("times", "times-microseconds", &[("time.precision.mode", "microseconds")]),
+    ("moderate", "moderate-connect", &[("time.precision.mode", "connect")]),
+    ("moderate", "moderate-iso", &[("time.precision.mode", "isostring")]),
+    ("nanoseconds", "nanoseconds", &[("time.precision.mode", "nanoseconds")]),
+    ("texts", "texts", &[]),
+    ("texts", "texts-base64", &[("binary.handling.mode", "base64")]),
+    ("texts", "texts-base64-url", &[("binary.handling.mode", "base64-url-safe")]),
+    ("texts", "texts-hex", &[("binary.handling.mode", "hex")]),
+];
+
+/// Faults of Debezium's that are not repeated, as in `integration-tests/debezium/ALLOWED.md`.
+const FAULTS: &[(&str, &str)] = &[
+    // A label with a comma has a backslash in rows, too.
+    (r#""e":"b\\,c""#, r#""e":"b,c""#),
+    // Large numbers inside JSON are written out.
+    ("123456789012345677877719597056", "1.2345678901234568e29"),
+    // Times inside JSON lose the zeros of their fraction.
+    (r#"04:05:06.5\",\"x\":\"12:00:01\""#, r#"04:05:06.500000\",\"x\":\"12:00:01.000000\""#),
+    // A quote in a default is doubled, and binary zeros there are spelled.
+    (r#"it''s \"ok\""#, r#"it's \"ok\""#),
+    ("YWJcMFwwXDA=", "YWI="),
+    ("61625c305c305c30", "6162"),
+    // Zeros at the end of a uuid go to its beginning.
+    ("00ffffff-ffff-ffff-ffff-ffffffffffff", "ffffffff-ffff-ffff-ffff-ffffffffff00"),
+];
+
+/// A table of a script: its columns by name, spelling, whether NULL is forbidden, default and labels; and its rows.
+#[derive(Deserialize)]
+struct Given {
+    script: String,
+    table: String,
+    columns: Vec<(String, String, bool, Option<String>, Vec<String>)>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+impl Given {
+    fn table(&self, key: &[&str]) -> Arc<Table> {
+        let columns =
+            self.columns.iter().zip(1..).map(|((name, spelled, not_null, default, labels), id)| Column {
+                id,
+                name: name.clone(),
+                kind: Type::Other,
+                source_type: spelled.clone(),
+                type_id: 0,
+                fill: Fill::Null,
+                declared: Declared {
+                    not_null: *not_null,
+                    default: default.clone(),
+                    base_type: spelled.clone(),
+                    labels: labels.clone(),
+                },
+            });
+        let columns: Vec<Column> = columns.collect();
+        let place = |name: &&str| columns.iter().position(|column| column.name == *name).unwrap();
+        let key: Vec<usize> = key.iter().map(place).collect();
+        Arc::new(Table {
+            id: 1,
+            schema: "golden".to_owned(),
+            name: self.table.clone(),
+            columns,
+            declared_key: key.clone(),
+            key,
+            streamed_from_birth: true,
+        })
+    }
+}
+
+fn read(path: &str) -> String {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn between<'t>(line: &'t str, start: &str, end: &str) -> &'t str {
+    let from = line.find(start).unwrap() + start.len();
+    let to = line[from..].rfind(end).unwrap();
+    &line[from..from + to]
+}
+
+/// Without what no two runs have in common.
+fn masked(text: &str) -> String {
+    let clocks = Regex::new(r#"ts_(ms|us|ns)":\d+"#).unwrap();
+    let versions = Regex::new(r#""version":"[^"]+""#).unwrap();
+    let text = clocks.replace_all(text, "ts_$1\":0");
+    versions.replace_all(&text, "\"version\":\"\"").into_owned()
+}
+
+/// Key and value of the one record that an insert makes, in a transaction that is where the golden record's is.
+fn written(
+    connector: &str,
+    config: &Config,
+    table: &Arc<Table>,
+    row: &[Option<String>],
+    source: &Json,
+) -> (Option<String>, String) {
+    let mut batch = Batch::default();
+    batch.reset(&Position::default(), 1 << 20);
+    batch.to.source = format!("{connector} of a test");
+    let gtid = source["gtid"].as_str().unwrap();
+    batch.transaction(format_args!("{gtid}"), 1_795_245_364_435_000, 0, 0).unwrap();
+    batch.log_file(source["file"].as_str().unwrap()).unwrap();
+    batch.committed_by(source["server_id"].as_u64().unwrap(), source["thread"].as_u64().unwrap_or(0));
+    batch.set_log_offset(source["pos"].as_u64().unwrap());
+    batch.set_log_row(u32::try_from(source["row"].as_u64().unwrap()).unwrap());
+    let values =
+        row.iter().map(|value| value.as_ref().map_or(Value::Null, |text| Value::Text(text.as_bytes())));
+    let new = batch.add_row(values).unwrap();
+    batch.insert(table, new);
+    let log = Log::default();
+    let mut recorder = Recorder::events(config.clone(), Arc::clone(&log), None);
+    recorder.write(&batch).unwrap();
+    let records = std::mem::take(&mut *log.lock().unwrap());
+    assert_eq!(records.len(), 1);
+    let text = |bytes: &Vec<u8>| String::from_utf8(bytes.clone()).unwrap();
+    (records[0].key.as_ref().map(text), text(records[0].value.as_ref().unwrap()))
+}
+
+/// Every insert of the golden records whose row is given, and how many there were.
+fn check(connector: &str, run: &str, given: &[&Given], config: &Config) -> (usize, Vec<String>) {
+    let golden = read(&format!("../../integration-tests/debezium/golden/{connector}/{run}.jsonl"));
+    let (mut schemas, mut found, mut wrong) = (HashMap::new(), 0, Vec::new());
+    for line in golden.lines() {
+        if line.starts_with("{\"schemas\":") {
+            let schema = (between(line, ",\"key\":", ",\"value\":"), between(line, ",\"value\":", "}"));
+            schemas.insert(between(line, "{\"schemas\":\"", "\",\"key\":"), schema);
+            continue;
+        }
+        let record: Json = serde_json::from_str(line).unwrap();
+        if record["value"]["op"] != "c" || !record["headers"].as_array().unwrap().is_empty() {
+            continue;
+        }
+        let source = &record["value"]["source"];
+        let given = given.iter().find(|given| source["table"] == *given.table);
+        let id = record["value"]["after"]["id"].to_string();
+        let row = |given: &&&Given| given.rows.iter().find(|row| row[0].as_ref() == Some(&id)).cloned();
+        let Some((given, row)) = given.and_then(|given| Some((given, row(&given)?))) else { continue };
+        let (key_schema, value_schema) = schemas[record["topic"].as_str().unwrap()];
+        let key: Vec<&str> =
+            record["key"].as_object().map_or(Vec::new(), |key| key.keys().map(String::as_str).collect());
+        let (mut key_text, mut value) = (None, between(line, "],\"value\":", "}").to_owned());
+        if !key.is_empty() {
+            let text = between(line, ",\"key\":", ",\"headers\":");
+            key_text = Some(format!("{{\"schema\":{key_schema},\"payload\":{text}}}"));
+        }
+        value = format!("{{\"schema\":{value_schema},\"payload\":{value}}}");
+        for (fault, right) in FAULTS {
+            value = value.replace(fault, right);
+        }
+        found += 1;
+        let ours = written(connector, config, &given.table(&key), &row, source);
+        for (ours, golden) in [(ours.0, key_text), (Some(ours.1), Some(value))] {
+            let (ours, golden) = (masked(&ours.unwrap_or_default()), masked(&golden.unwrap_or_default()));
+            if ours != golden {
+                let place = ours.bytes().zip(golden.bytes()).take_while(|(a, b)| a == b).count();
+                let around = |text: &str| {
+                    let bytes = &text.as_bytes()[place.saturating_sub(60)..(place + 90).min(text.len())];
+                    String::from_utf8_lossy(bytes).into_owned()
+                };
+                let at = format!("{connector} {run} {} {id}", given.table);
+                wrong.push(format!(
+                    "{at}\n  Debezium  …{}…\n  Tailwater …{}…",
+                    around(&golden),
+                    around(&ours)
+                ));
+            }
+        }
+    }
+    (found, wrong)
+}
+
+fn check_all(connector: &str) {
+    let text = read(&format!("tests/binlog/{connector}.jsonl"));
+    let given: Vec<Given> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut wrong = Vec::new();
+    for (script, run, options) in RUNS {
+        let mut config = Config::new("golden");
+        (config.schemas, config.extended_headers) = (true, false);
+        for (name, value) in *options {
+            config.set(name, value).unwrap();
+        }
+        let given: Vec<&Given> = given.iter().filter(|given| given.script == *script).collect();
+        let (found, differences) = check(connector, run, &given, &config);
+        assert!(found > 2, "{connector} {run}: {found}");
+        wrong.extend(differences);
+    }
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn rows_of_mysql_are_written_as_debezium_writes_them() {
+    check_all("mysql");
+}
+
+#[test]
+fn rows_of_mariadb_are_written_as_debezium_writes_them() {
+    check_all("mariadb");
+}
