@@ -27,10 +27,13 @@ const BEHIND_SECONDS: u64 = 2;
 /// While there is one, a batch is filled for this long before the sink gets it.
 const GATHER_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The answer comes with the session that was asked.
+type Question = Pin<Box<dyn Future<Output = (Connection, Result<Option<Facts>>)> + Send>>;
+
 /// The session for questions about tables, or the question it is asked.
 enum Catalogue {
     Idle(Connection),
-    Asked(Pin<Box<dyn Future<Output = (Connection, Result<Option<Facts>>)> + Send>>),
+    Asked(Question),
     /// A question failed, and the attempt with it.
     Gone,
 }
@@ -74,7 +77,7 @@ impl Stream {
     ///
     /// # Errors
     /// Those of the server.
-    pub(crate) async fn start(catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
+    pub(crate) async fn start(mut catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
         let From { source, place, event, head, files, lower_case } = from;
         let start = match &place {
             Place::Gtids(set) => Start::Executed(set.encode()),
@@ -91,12 +94,16 @@ impl Stream {
         let log = connection.dump(&dump).await?;
         let caught_up = event == 0 && place.includes(&head);
         let settings = Settings { tables: config.tables.clone(), lower_case, source };
+        let mut assembler = Assembler::new(settings, place, event);
+        for (name, facts) in catalog::all_facts(&mut catalogue, &config.tables).await? {
+            assembler.prime(&name, &facts);
+        }
         let now = Instant::now();
         Ok(Self {
             log,
             catalogue: Catalogue::Idle(catalogue),
             config,
-            assembler: Assembler::new(settings, place, event),
+            assembler,
             unpacker: Unpacker::new()?,
             head,
             files,

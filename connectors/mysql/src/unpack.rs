@@ -71,6 +71,7 @@ impl Unpacker {
                 self.format = Some(format);
                 assembler.apply(&header, &event, batch)
             }
+            #[allow(clippy::wildcard_enum_match_arm, reason = "what is not packed goes on as it is")]
             other => assembler.apply(&header, &other, batch),
         }
     }
