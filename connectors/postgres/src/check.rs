@@ -2,6 +2,7 @@
 //! changed, and one finding does not hide the next. `tailwater check` calls it.
 
 use tailwater_core::error::Doing as _;
+use tailwater_core::pattern::Pattern;
 use tailwater_core::{Finding, Result};
 
 use crate::config::Config;

@@ -19,8 +19,10 @@ use tailwater_core::{Batch, Column, Declared, Fill, Position, Sink as _, Table, 
 use tailwater_kafka::debezium::Config;
 use tailwater_kafka::debezium::record::{Log, Recorder};
 
+type Options = &'static [(&'static str, &'static str)];
+
 /// Script and run; the options are those of the script's first lines.
-const RUNS: &[(&str, &str, &[(&str, &str)])] = &[
+const RUNS: &[(&str, &str, Options)] = &[
     ("keys", "keys", &[]),
     ("numbers", "numbers", &[]),
     (
@@ -56,12 +58,14 @@ const FAULTS: &[(&str, &str)] = &[
     ("00ffffff-ffff-ffff-ffff-ffffffffffff", "ffffffff-ffff-ffff-ffff-ffffffffff00"),
 ];
 
+type Spelled = (String, String, bool, Option<String>, Vec<String>);
+
 /// A table of a script: its columns by name, spelling, whether NULL is forbidden, default and labels; and its rows.
 #[derive(Deserialize)]
 struct Given {
     script: String,
     table: String,
-    columns: Vec<(String, String, bool, Option<String>, Vec<String>)>,
+    columns: Vec<Spelled>,
     rows: Vec<Vec<Option<String>>>,
 }
 
