@@ -115,7 +115,10 @@ fn between<'t>(line: &'t str, start: &str, end: &str) -> &'t str {
 fn masked(text: &str) -> String {
     let clocks = Regex::new(r#"ts_(ms|us|ns)":\d+"#).unwrap();
     let versions = Regex::new(r#""version":"[^"]+""#).unwrap();
-    let text = clocks.replace_all(text, "ts_$1\":0");
+    // MariaDB's connector counts a truncate in a transaction that it never ends.
+    let truncates = Regex::new(r#""transaction":\{[^}]*\},"op":"t""#).unwrap();
+    let text = truncates.replace(text, "\"transaction\":null,\"op\":\"t\"");
+    let text = clocks.replace_all(&text, "ts_$1\":0");
     versions.replace_all(&text, "\"version\":\"\"").into_owned()
 }
 
