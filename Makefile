@@ -26,7 +26,7 @@ test: prepare    ## Everything that proves the project, also against real server
 	$(CARGO) test --locked --workspace
 	scripts/fuzz $(FUZZ_SECONDS)
 
-bench: prepare   ## Measure side by side with pg_recvlogical, COPY and Debezium
+bench: build     ## Measure side by side with pg_recvlogical, COPY and Debezium
 	scripts/bootstrap pgbench pg_recvlogical
 	scripts/fetch-debezium
 	$(CARGO) run --locked --release --package tailwater-benchmarks

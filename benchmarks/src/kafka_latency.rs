@@ -62,6 +62,11 @@ fn bare_transactions(broker: &Broker) -> Outcome<()> {
         producer.begin_transaction().map_err(text)?;
         let value = format!("{{\"id\":{number}}}");
         producer.send(BaseRecord::to("bare").key("{}").payload(&value)).map_err(|(error, _)| text(error))?;
+        // A commit waits for its report; rdkafka's own flush would look for it every 100 ms only.
+        while producer.in_flight_count() > 0 {
+            producer.poll(Duration::ZERO);
+            std::thread::sleep(Duration::from_micros(100));
+        }
         producer.commit_transaction(PATIENCE).map_err(text)?;
         // The first ones make the topic and find the coordinator.
         if number >= 100 {

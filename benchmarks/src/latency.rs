@@ -101,7 +101,8 @@ pub(crate) async fn observe<S: Sink + 'static>(
     create(server).await?;
     let url = server.postgres.socket_url("postgres", "postgres");
     let url = url.parse().map_err(|error: tailwater_core::Error| error.to_string())?;
-    let tables = tailwater_postgres::Patterns::parse(["public.due"]).map_err(|error| error.to_string())?;
+    let tables =
+        tailwater_core::pattern::Patterns::parse(["public.due"]).map_err(|error| error.to_string())?;
     let source = tailwater_postgres::Config::new(name, url, tables);
     let latencies_ms = Arc::new(Mutex::new(Vec::new()));
     let (stop, (publisher, watcher)) = (CancellationToken::new(), status::channel());

@@ -4,11 +4,13 @@
 //! sink reads it through [`Batch::events`]. The loop recycles batches, so in a steady state nothing is allocated.
 
 mod transaction;
+mod writer;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use transaction::TransactionEntry;
+pub use writer::RowWriter;
 
 use crate::{Change, Error, Event, Position, Result, Table};
 

@@ -15,6 +15,7 @@
 pub mod array;
 pub mod batch;
 pub mod checkpoint;
+pub mod copying;
 pub mod digest;
 pub mod error;
 mod event;
@@ -31,7 +32,7 @@ pub mod status;
 pub mod supervise;
 pub mod table;
 
-pub use batch::{Batch, Row, Value};
+pub use batch::{Batch, Row, RowId, RowWriter, Value};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Change, Event, Transaction};
 pub use finding::{Finding, Severity};

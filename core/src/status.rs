@@ -47,3 +47,13 @@ pub type Watcher = watch::Receiver<Status>;
 pub fn channel() -> (Publisher, Watcher) {
     watch::channel(Status::default())
 }
+
+/// The distance between a position and its source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Behind {
+    /// Log between the position and its end.
+    pub bytes: u64,
+    /// What the server measured between writing its newest log and hearing that it is durable in the target; `None`
+    /// where it measures nothing, or there was nothing to measure.
+    pub seconds: Option<f64>,
+}

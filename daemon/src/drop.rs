@@ -42,6 +42,7 @@ fn describe(pipeline: &Pipeline) -> String {
             };
             format!("the slot {}{publication} of {}/{}", config.slot, hosts.join(","), config.url.database)
         }
+        Source::Mysql(config) => format!("what the pipeline made at {}", config.url.host),
     }
 }
 

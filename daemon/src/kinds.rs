@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tailwater_core::digest::Digest;
 use tailwater_core::pipeline::Options;
-use tailwater_core::status::Publisher;
+use tailwater_core::status::{Behind, Publisher};
 use tailwater_core::{Error, Finding, Position, Result, supervise};
 use tailwater_duckdb::{Answer, DuckDb};
 use tailwater_kafka::Kafka;
+use tailwater_mysql::MysqlSource;
 use tailwater_postgres::PostgresSource;
-use tailwater_postgres::inspect::Behind;
 use tailwater_postgres::resume::Stopped;
 use tailwater_stdout::Stdout;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,18 @@ pub(crate) async fn supervise(
             let connect = || Ok((PostgresSource::new(source.clone()), Stdout::new(sink.clone())));
             supervise::supervise(name, connect, options, stop, status).await
         }
+        (Source::Mysql(source), Sink::DuckDb(sink)) => {
+            let connect = || Ok((MysqlSource::new((**source).clone()), DuckDb::new(sink.clone())));
+            supervise::supervise(name, connect, options, stop, status).await
+        }
+        (Source::Mysql(source), Sink::Kafka(sink)) => {
+            let connect = || Ok((MysqlSource::new((**source).clone()), Kafka::new((**sink).clone())));
+            supervise::supervise(name, connect, options, stop, status).await
+        }
+        (Source::Mysql(source), Sink::Stdout(sink)) => {
+            let connect = || Ok((MysqlSource::new((**source).clone()), Stdout::new(sink.clone())));
+            supervise::supervise(name, connect, options, stop, status).await
+        }
     }
 }
 
@@ -56,6 +68,10 @@ pub(crate) async fn check(pipeline: &Pipeline) -> Vec<Finding> {
             let findings = tailwater_postgres::check::check(source).await;
             // A source that does not answer has said so among its findings.
             (findings, tailwater_postgres::inspect::tables(source).await.unwrap_or_default())
+        }
+        Source::Mysql(source) => {
+            let findings = tailwater_mysql::check::check(source).await;
+            (findings, tailwater_mysql::inspect::tables(source).await.unwrap_or_default())
         }
     };
     findings.extend(match &pipeline.sink {
@@ -123,6 +139,7 @@ fn duckdb_position(sink: &tailwater_duckdb::Config) -> Result<Option<Held>> {
 pub(crate) async fn behind(pipeline: &Pipeline, position: &Position) -> Result<Behind> {
     match &pipeline.source {
         Source::Postgres(source) => tailwater_postgres::inspect::behind(source, position).await,
+        Source::Mysql(source) => tailwater_mysql::inspect::behind(source, position).await,
     }
 }
 
@@ -186,6 +203,8 @@ pub(crate) fn digest(pipeline: &Pipeline, schema: &str, table: &str) -> Result<D
 pub(crate) async fn drop(pipeline: &Pipeline) -> Result<Vec<String>> {
     match &pipeline.source {
         Source::Postgres(source) => tailwater_postgres::setup::drop_made(source).await,
+        // A server of MySQL's kind keeps nothing for its readers.
+        Source::Mysql(_) => Ok(Vec::new()),
     }
 }
 
@@ -212,6 +231,12 @@ pub(crate) async fn begin(pipeline: &Pipeline, stopped: &Stopped, since_ms: i64)
     let written = gathering.finish(sink.debezium.skipped);
     let (position, beyond) = match &pipeline.source {
         Source::Postgres(source) => tailwater_postgres::resume::position(source, stopped, written).await?,
+        Source::Mysql(_) => {
+            let what = "Debezium's offsets are taken over for Postgres only";
+            return Err(
+                Error::operator("TW-CLI-009", what).remedy("start without offsets, with a first copy")
+            );
+        }
     };
     if beyond > 0 {
         warn!("{beyond} changes come twice: Debezium wrote them before others that it did not write");

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
+use tailwater_core::status::Behind;
 use tailwater_core::{Error, Position, Result};
-use tailwater_postgres::inspect::Behind;
 
 use crate::cli::{Exit, say};
 use crate::config::Pipeline;

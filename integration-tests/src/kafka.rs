@@ -1,7 +1,9 @@
 //! Apache Kafka itself for tests: one broker that is its own controller, from what `scripts/fetch-kafka` fetched; and a
-//! consumer of ours to read topics with. Several of them are in `cluster`.
+//! consumer of ours to read topics with. Several of them are in `cluster`, one that asks for
+//! logins and rights in `guarded`.
 
 pub mod cluster;
+pub mod guarded;
 
 use std::fs;
 use std::io::Write as _;

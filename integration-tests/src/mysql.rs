@@ -2,9 +2,12 @@
 //! with. How their programs are told apart and a data directory is made is in `installation`.
 
 mod account;
+pub mod characters;
 mod installation;
 mod rows;
 mod session;
+pub mod truth;
+pub mod values;
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -119,7 +122,7 @@ impl Server {
     /// # Panics
     /// Where one fails; those before it have been run.
     pub fn execute(&self, sql: &str) {
-        self.try_execute(sql).unwrap_or_else(|error| panic!("{error}\n{sql}"));
+        self.try_execute(sql).unwrap_or_else(|error| refused(&error, sql));
     }
 
     /// Runs statements, which may be refused.
@@ -136,8 +139,17 @@ impl Server {
     /// Where one fails, or prints what is not UTF-8 (`HEX()` tells that better).
     #[must_use]
     pub fn query(&self, sql: &str) -> Vec<Row> {
+        self.results(sql).into_iter().flatten().collect()
+    }
+
+    /// As [`Server::query`], with the rows of each statement for themselves; statements that return none are left out.
+    ///
+    /// # Panics
+    /// Likewise.
+    #[must_use]
+    pub fn results(&self, sql: &str) -> Vec<Vec<Row>> {
         let printed = self.client(&["--xml"], sql.as_bytes());
-        rows::parse(&printed.unwrap_or_else(|error| panic!("{error}\n{sql}")))
+        rows::parse(&printed.unwrap_or_else(|error| refused(&error, sql)))
     }
 
     /// The one value of a query of one row and one column.
@@ -163,6 +175,27 @@ impl Server {
         let mut command = Command::new(self.installation.program(name));
         command.arg("--no-defaults").arg("--socket").arg(self.socket()).arg("--user=root");
         command
+    }
+
+    /// Makes it a replica of another server of the same kind, from the beginning of that one's log, and waits until it
+    /// runs.
+    ///
+    /// # Panics
+    /// Where it cannot.
+    pub fn follow(&self, source: &Self) {
+        let (of, status, running) = self.installation.replica_words();
+        let address = format!("{of}_HOST = '127.0.0.1', {of}_PORT = {}", source.port());
+        self.execute(&self.installation.replicate(&address));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = self.client(&["--vertical"], status.as_bytes()).unwrap();
+            let text = String::from_utf8_lossy(&text);
+            if running.iter().all(|line| text.contains(line)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{text}");
+            std::thread::sleep(POLL * 5);
+        }
     }
 
     fn client_command(&self, words: &[&str]) -> Command {
@@ -207,8 +240,9 @@ impl Server {
 
     fn configure(&self) {
         let text = format!(
-            "[mysqld]\n{}datadir={}\nsocket={}\nport={port}\nserver-id={port}\n{}",
+            "[mysqld]\n{}tmpdir={}\ndatadir={}\nsocket={}\nport={port}\nserver-id={port}\n{}",
             self.installation.settings(),
+            self.folder.path().display(),
             self.data().display(),
             self.socket().display(),
             self.settings,
@@ -336,6 +370,14 @@ impl Server {
             shell.wait().ok();
         }
     }
+}
+
+/// With the line that the client names, because a script may have thousands.
+fn refused(error: &str, sql: &str) -> ! {
+    let number =
+        error.split_once(" at line ").and_then(|(_, rest)| rest.split(':').next()?.parse::<usize>().ok());
+    let line = number.and_then(|number| sql.lines().nth(number - 1)).unwrap_or(sql);
+    panic!("{error}\n{line}");
 }
 
 impl Drop for Server {

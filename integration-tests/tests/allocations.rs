@@ -8,45 +8,17 @@
     reason = "a failure here is a failed test"
 )]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use tailwater_core::pattern::Patterns;
 use tailwater_core::pipeline::{self, Options};
 use tailwater_core::status;
+use tailwater_integration_tests::counting::{Counting, allocations};
 use tailwater_integration_tests::servers::{self, Database, any_version};
 use tailwater_postgres::{Config, PostgresSource};
 use tailwater_stdout::Stdout;
 use tokio_util::sync::CancellationToken;
 
-/// Counts what every thread of this process allocates.
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-#[allow(unsafe_code, reason = "an allocator is unsafe by its signature; this one only counts")]
-// SAFETY: everything is handed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 const FEW: u64 = 20_000;
 const MANY: u64 = 10 * FEW;
@@ -66,10 +38,10 @@ async fn drain(database: &Database, folder: &std::path::Path, tables: &str) -> u
     let sink = tailwater_stdout::Config::new(folder.join(tables));
     let (publisher, watcher) = status::channel();
     let options = Options { batch_bytes: BATCH_BYTES, until_caught_up: true };
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let before = allocations();
     let (source, sink) = (PostgresSource::new(config), Stdout::with_writer(sink, std::io::sink()));
     pipeline::run(source, sink, &options, &CancellationToken::new(), &publisher).await.unwrap();
-    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    let after = allocations();
     println!("{tables}: {} events, {} allocations", watcher.borrow().events, after - before);
     after - before
 }

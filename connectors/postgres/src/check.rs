@@ -4,13 +4,14 @@
 use tailwater_core::error::Doing as _;
 use tailwater_core::pattern::Pattern;
 use tailwater_core::{Finding, Result};
+use tailwater_transport::Transport;
 
 use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::error;
 use crate::quote;
 use crate::setup::{self, Publication};
-use crate::transport::Transport;
+use crate::slot::{self, Slot};
 use crate::url::{SslMode, Url};
 use crate::wanted::{self, Wanted};
 
@@ -32,7 +33,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     match facts(&mut connection, config).await {
         Ok(facts) => {
             findings.extend(server(&facts));
-            findings.extend(slot(config, &facts));
+            findings.extend(state_of_slot(config, &facts));
             findings.extend(replication(config, &facts).await);
             findings.extend(tables(&mut connection, config, &facts).await.unwrap_or_else(one));
         }
@@ -87,17 +88,6 @@ struct Facts {
     version: u32,
 }
 
-/// What is known of the slot of our name.
-#[derive(Debug, Default)]
-struct Slot {
-    of_this_database: bool,
-    two_phase: bool,
-    wal_status: String,
-    invalid: String,
-    active: bool,
-}
-
-/// `row_to_json` reads what only some versions have without naming a column that the others lack.
 async fn facts(connection: &mut Connection, config: &Config) -> Result<Facts> {
     let sql = "
         SELECT current_user,
@@ -122,19 +112,7 @@ async fn facts(connection: &mut Connection, config: &Config) -> Result<Facts> {
     (facts.keep_mb, facts.idle_minutes) = (number(), number());
     (facts.standby, facts.encoding) = (text() == "t", text());
 
-    let sql = format!(
-        "SELECT database IS NOT DISTINCT FROM current_database() AND plugin = 'pgoutput', active,
-                coalesce(row_to_json(s)->>'two_phase', 'false') = 'true', coalesce(wal_status, ''),
-                coalesce(row_to_json(s)->>'invalidation_reason', '')
-         FROM pg_replication_slots s WHERE slot_name = {}",
-        quote::literal(&config.slot)
-    );
-    if let Some(row) = connection.query(&sql).await.doing(|| "read the slot")?.into_iter().next() {
-        let mut row = row.into_iter().map(Option::unwrap_or_default);
-        let mut text = || row.next().unwrap_or_default();
-        let (of_this_database, active, two_phase) = (text() == "t", text() == "t", text() == "t");
-        facts.slot = Some(Slot { of_this_database, two_phase, wal_status: text(), invalid: text(), active });
-    }
+    facts.slot = slot::read(connection, &config.slot).await.doing(|| "read the slot")?;
     Ok(facts)
 }
 
@@ -226,10 +204,10 @@ fn retention(facts: &Facts) -> Vec<Finding> {
 }
 
 /// The state of the slot, where there is one.
-fn slot(config: &Config, facts: &Facts) -> Vec<Finding> {
+fn state_of_slot(config: &Config, facts: &Facts) -> Vec<Finding> {
     let Some(slot) = &facts.slot else { return Vec::new() };
     let name = &config.slot;
-    if !slot.of_this_database {
+    if !slot.ours {
         let message = format!("slot {name} belongs to another plugin or database");
         let remedy = "set another name: [source.postgres] slot = \"…\"";
         return vec![Finding::error(error::FOREIGN_SLOT, message).remedy(remedy)];

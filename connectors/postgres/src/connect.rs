@@ -1,21 +1,17 @@
 //! From a URL to a session: which host, which address, with or without TLS, in libpq's order. `Connection::open`
 //! calls it. The TLS handshake is in `tls`, the login in `auth`.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tailwater_core::error::Doing as _;
 use tailwater_core::{Error, ErrorKind, Result};
-use tokio::net::{TcpSocket, TcpStream, UnixStream};
+use tailwater_transport::Transport;
 
 use crate::auth;
 use crate::connection::{Connection, Mode};
 use crate::error;
 use crate::tls;
-use crate::transport::Transport;
 use crate::url::{Host, SslMode, TargetSession, Url};
 
 /// Opens a session to the first host that will do.
@@ -149,11 +145,9 @@ async fn open_stream(
     security: Security,
 ) -> Result<Connection> {
     let transport = match address {
-        Address::Unix(path) => {
-            Transport::Unix(UnixStream::connect(path).await.map_err(|error| error::from_io(&error))?)
-        }
+        Address::Unix(path) => Transport::unix(path).await.map_err(|error| error::from_io(&error))?,
         Address::Tcp(address) => {
-            let stream = open_tcp(*address).await.map_err(|error| error::from_io(&error))?;
+            let stream = Transport::tcp(*address).await.map_err(|error| error::from_io(&error))?;
             match (security, host) {
                 (Security::Tls, Host::Tcp { name, .. }) => tls::start(stream, url, name, true).await?,
                 (Security::TlsIfOffered, Host::Tcp { name, .. }) => {
@@ -167,27 +161,6 @@ async fn open_stream(
     auth::log_in(&mut connection, url, mode).await?;
     pin_later_settings(&mut connection).await?;
     Ok(connection)
-}
-
-/// A silent peer is probed after this long, and every so often from then on: three times.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-/// What was sent is acknowledged within this time, or the connection is over.
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(60);
-
-async fn open_tcp(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    // A session that waits long for an answer learns within a minute that its server, or the way to it, is gone.
-    let probes =
-        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL).with_retries(3);
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_keepalive(&probes)?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX))?;
-    Ok(stream)
 }
 
 /// Limits that not every supported version knows cannot be part of the startup message.

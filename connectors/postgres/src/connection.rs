@@ -11,12 +11,11 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, BytesMut};
 use postgres_protocol::message::frontend;
 use tailwater_core::{Error, Result};
+use tailwater_transport::{Pace, Transport};
 use tokio::io::{AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf};
 
 use crate::connect;
 use crate::error;
-use crate::pace::Pace;
-use crate::transport::Transport;
 use crate::url::Url;
 use crate::wire::{Frame, Inbox};
 

@@ -9,7 +9,7 @@ use tailwater_core::{Error, Position, Result};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::lsn::Lsn;
-use crate::quote;
+use crate::slot::{self, Slot};
 
 /// The database a position belongs to, as stored in [`Position::source`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,43 +84,12 @@ pub(crate) fn lsn(text: &str) -> Result<Lsn> {
     text.parse().map_err(|error| Error::operator("TW-PG-060", format!("{text:?}: {error}")))
 }
 
-/// What the server knows of our slot.
-#[derive(Debug, Clone)]
-struct Slot {
-    /// Made by `pgoutput`, in this database.
-    ours: bool,
-    plugin: String,
-    database: String,
-    two_phase: bool,
-    wal_status: String,
-    confirmed: Lsn,
-}
-
-async fn slot(connection: &mut Connection, name: &str) -> Result<Option<Slot>> {
-    let sql = format!(
-        "SELECT coalesce(plugin = 'pgoutput' AND database = current_database(), false),
-                coalesce(plugin, 'none'), coalesce(database, 'none'), coalesce(to_jsonb(s)->>'two_phase', 'false'), coalesce(wal_status, 'reserved'),
-                coalesce(to_jsonb(s)->>'invalidation_reason', ''), coalesce(confirmed_flush_lsn, '0/0')
-         FROM pg_catalog.pg_replication_slots s WHERE slot_name = {}",
-        quote::literal(name)
-    );
-    let rows = connection.query(&sql).await?;
-    let Some(row) = rows.into_iter().next() else { return Ok(None) };
-    let mut row = row.into_iter().map(Option::unwrap_or_default);
-    let mut next = || row.next().unwrap_or_default();
-    let (ours, plugin, database) = (next() == "t", next(), next());
-    let (two_phase, status, reason) = (next() == "true", next(), next());
-    let wal_status = if reason.is_empty() { status } else { format!("lost ({reason})") };
-    let confirmed = lsn(&next())?;
-    Ok(Some(Slot { ours, plugin, database, two_phase, wal_status, confirmed }))
-}
-
 /// What the server was told last of our slot: what was committed up to there is not to be had any more.
 ///
 /// # Errors
 /// Those of the connection, and `Operator` where there is no such slot.
 pub(crate) async fn confirmed(connection: &mut Connection, config: &Config) -> Result<Lsn> {
-    match slot(connection, &config.slot).await? {
+    match slot::read(connection, &config.slot).await? {
         Some(slot) if slot.ours => Ok(slot.confirmed),
         Some(slot) => Err(foreign(config, &slot)),
         None => Err(Error::operator("TW-PG-064", format!("slot {} does not exist", config.slot))
@@ -133,7 +102,7 @@ pub(crate) async fn confirmed(connection: &mut Connection, config: &Config) -> R
 /// # Errors
 /// Those of the connection, and `Operator` where the slot cannot be ours.
 pub(crate) async fn prove_ours(connection: &mut Connection, config: &Config) -> Result<bool> {
-    match slot(connection, &config.slot).await? {
+    match slot::read(connection, &config.slot).await? {
         None => Ok(false),
         Some(slot) if slot.ours => Ok(true),
         Some(slot) => Err(foreign(config, &slot)),
@@ -182,7 +151,7 @@ pub(crate) async fn prove(
 /// # Errors
 /// `Operator`, with what heals it.
 pub(crate) async fn prove_slot(connection: &mut Connection, config: &Config, reached: Lsn) -> Result<()> {
-    let Some(slot) = slot(connection, &config.slot).await? else {
+    let Some(slot) = slot::read(connection, &config.slot).await? else {
         return Err(Error::operator(
             "TW-PG-064",
             format!(
@@ -225,10 +194,10 @@ fn holds(config: &Config, slot: &Slot, reached: Lsn) -> Result<()> {
         )
         .remedy("set another name: [source.postgres] slot = \"…\", or recreate the slot without two_phase"));
     }
-    if slot.wal_status.starts_with("lost") {
+    if let Some(lost) = slot.lost() {
         return Err(Error::operator(
             "TW-PG-067",
-            format!("slot {name} is {}: the server has removed changes after {reached}", slot.wal_status),
+            format!("slot {name} is {lost}: the server has removed changes after {reached}"),
         )
         .remedy(format!(
             "{}; raise max_slot_wal_keep_size so that it does not happen again",

@@ -4,14 +4,12 @@
 //! stream continues from: no gap, no repeat. Every table stays locked in `ACCESS SHARE` until the copy ends, because
 //! a rewriting `ALTER TABLE` would make it look empty to an older snapshot.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use tailwater_core::copying::{self, Copied, Snapshot, Work};
 use tailwater_core::error::Doing;
 use tailwater_core::{Batch, CopyProgress, Error, Position, Result, Table};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -26,9 +24,6 @@ use crate::quote;
 use crate::ranges::{self, Range};
 use crate::stream::now_us;
 
-/// Bytes of a batch that a session fills. Sessions + 1 of them exist at a time.
-const PIECE_BYTES: usize = 2 << 20;
-
 /// A copy that an application's `TRUNCATE` or `ALTER TABLE` gets in the way of is begun so often without a pause.
 const OPEN_ATTEMPTS_MAX: u32 = 20;
 /// The codes that say so: a table was changed just then, or is locked.
@@ -41,33 +36,11 @@ const SLOT_SLOW: Duration = Duration::from_secs(10);
 
 /// A copy under way.
 pub(crate) struct Copying {
-    /// Where the stream continues; the slot was created here.
-    pub(crate) consistent: Lsn,
     /// The connection that created the slot, which will stream from it.
-    pub(crate) connection: Connection,
-    source: String,
-    tables: Vec<Copied>,
-    pieces: mpsc::Receiver<Piece>,
-    sessions: JoinSet<Result<()>>,
+    connection: Connection,
+    pieces: copying::Copying,
     /// Keeps the table locks; rolled back when dropped.
     guard: Connection,
-    started: bool,
-    waiting: Option<Piece>,
-    commit_time_us: i64,
-}
-
-struct Copied {
-    table: Arc<Table>,
-    progress: CopyProgress,
-    /// Ranges that no session has finished yet.
-    ranges_left: usize,
-}
-
-/// What a session hands over: rows of one table, and whether they are the last of a range.
-struct Piece {
-    table: usize,
-    rows: Batch,
-    range_done: bool,
 }
 
 /// The tables a copy will write, as the sink is told before anything is created at the server.
@@ -126,29 +99,15 @@ pub(crate) async fn begin(
         ranges_left: ranges.iter().filter(|range| range.table == index).count(),
     });
     let tables: Vec<Copied> = tables.collect();
-    let commit_time_us = now_us();
-    let transaction = (consistent, commit_time_us);
-    let queue = Arc::new(Mutex::new(VecDeque::from(ranges)));
-    let (sender, pieces) = mpsc::channel(1);
-    let mut sessions = JoinSet::new();
-    for connection in workers {
-        let shapes = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
-        let session =
-            Session { connection, decoder: Decoder::default(), shapes, transaction, pieces: sender.clone() };
-        sessions.spawn(session.run(Arc::clone(&queue)));
-    }
-    Ok(Copying {
-        consistent,
-        connection,
-        source,
-        tables,
-        pieces,
-        sessions,
-        guard,
-        started: false,
-        waiting: None,
-        commit_time_us,
-    })
+    let stream = consistent.to_string();
+    let (id, log_offset) = (stream.clone(), consistent.0);
+    let snapshot = Snapshot { source, stream, id, log_file: String::new(), log_offset, time_us: now_us() };
+    let shapes: Vec<Arc<Table>> = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
+    let sessions = workers.into_iter().map(|connection| (connection, shapes.clone())).collect();
+    let pieces = copying::Copying::begin(snapshot, tables, ranges, sessions, |(connection, shapes), work| {
+        Session { connection, decoder: Decoder::default(), shapes, work }.run()
+    });
+    Ok(Copying { connection, pieces, guard })
 }
 
 /// What a copy needs before its first row.
@@ -291,15 +250,12 @@ struct Session {
     connection: Connection,
     decoder: Decoder,
     shapes: Vec<Arc<Table>>,
-    transaction: (Lsn, i64),
-    pieces: mpsc::Sender<Piece>,
+    work: Work<Range>,
 }
 
 impl Session {
-    async fn run(mut self, queue: Arc<Mutex<VecDeque<Range>>>) -> Result<()> {
-        loop {
-            let range = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-            let Some(range) = range else { break };
+    async fn run(mut self) -> Result<()> {
+        while let Some(range) = self.work.range() {
             self.copy(&range).await.doing(|| format!("copy {}", range.what))?;
         }
         self.connection.query("COMMIT").await?;
@@ -309,12 +265,12 @@ impl Session {
     async fn copy(&mut self, range: &Range) -> Result<()> {
         let Some(table) = self.shapes.get(range.table).map(Arc::clone) else { return Ok(()) };
         self.connection.copy_out(&range.sql).await?;
-        let mut rows = self.piece()?;
+        let mut rows = self.work.batch()?;
         loop {
             let more = self.take_rows(&table, &mut rows)?;
             if rows.is_full() {
-                let full = std::mem::replace(&mut rows, self.piece()?);
-                if !self.hand_over(range.table, full, false).await {
+                let full = std::mem::replace(&mut rows, self.work.batch()?);
+                if !self.work.hand_over(range.table, full, false).await {
                     return Ok(());
                 }
             } else if !more {
@@ -323,17 +279,8 @@ impl Session {
                 self.connection.fill().await?;
             }
         }
-        self.hand_over(range.table, rows, true).await;
+        self.work.hand_over(range.table, rows, true).await;
         Ok(())
-    }
-
-    fn piece(&self) -> Result<Batch> {
-        let mut rows = Batch::default();
-        rows.reset(&Position::default(), PIECE_BYTES);
-        let (consistent, commit_time_us) = self.transaction;
-        rows.transaction(format_args!("{consistent}"), commit_time_us, 0, 0)?;
-        rows.set_log_offset(consistent.0);
-        Ok(rows)
     }
 
     /// Decodes the rows that have arrived. False once the server has ended the copy.
@@ -355,92 +302,15 @@ impl Session {
         }
         Ok(true)
     }
-
-    /// Whether anybody still wants it.
-    async fn hand_over(&self, table: usize, rows: Batch, range_done: bool) -> bool {
-        self.pieces.send(Piece { table, rows, range_done }).await.is_ok()
-    }
 }
 
 impl Copying {
-    /// Adds what the sessions have read. True once the copy is whole, and `batch.to` streams from [`Self::consistent`].
-    /// Cancel-safe.
+    /// As [`copying::Copying::read`].
     ///
     /// # Errors
-    /// The first failure of any session.
+    /// Likewise.
     pub(crate) async fn read(&mut self, batch: &mut Batch) -> Result<bool> {
-        if !self.started {
-            self.start(batch)?;
-            return Ok(false);
-        }
-        if self.waiting.is_none() {
-            self.waiting = self.next_piece().await?;
-        }
-        match self.waiting.take() {
-            Some(piece) => self.add(piece, batch).map(|()| false),
-            None => {
-                batch.to.copies.clear();
-                batch.to.stream = self.consistent.to_string();
-                batch.sealed = true;
-                Ok(true)
-            }
-        }
-    }
-
-    /// Every table starts empty, whatever an interrupted copy left.
-    fn start(&mut self, batch: &mut Batch) -> Result<()> {
-        batch.transaction(format_args!("{}", self.consistent), self.commit_time_us, 0, 0)?;
-        batch.to.source.clone_from(&self.source);
-        batch.to.stream.clear();
-        batch.to.copies.clear();
-        for copied in &mut self.tables {
-            batch.copy_start(&copied.table);
-            if copied.ranges_left == 0 {
-                copied.progress.done = true;
-                batch.copy_end(&copied.table);
-            }
-            batch.to.copies.insert(copied.table.full_name(), copied.progress.clone());
-        }
-        batch.sealed = true;
-        self.started = true;
-        Ok(())
-    }
-
-    async fn next_piece(&mut self) -> Result<Option<Piece>> {
-        loop {
-            tokio::select! {
-                biased;
-                // First: a failure is told when it happens, not after all that the others have copied.
-                Some(ended) = self.sessions.join_next() => session_ended(ended)?,
-                piece = self.pieces.recv() => match piece {
-                    Some(piece) => return Ok(Some(piece)),
-                    None => return self.join().await.map(|()| None),
-                },
-            }
-        }
-    }
-
-    async fn join(&mut self) -> Result<()> {
-        while let Some(ended) = self.sessions.join_next().await {
-            session_ended(ended)?;
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, mut piece: Piece, batch: &mut Batch) -> Result<()> {
-        let Some(copied) = self.tables.get_mut(piece.table) else { return Ok(()) };
-        copied.progress.rows += piece.rows.len() as u64;
-        batch.adopt(&mut piece.rows);
-        if piece.range_done {
-            copied.ranges_left -= 1;
-            if copied.ranges_left == 0 {
-                copied.progress.done = true;
-                batch.copy_end(&copied.table);
-            }
-        }
-        batch.to.copies.insert(copied.table.full_name(), copied.progress.clone());
-        batch.sealed = true;
-        Ok(())
+        self.pieces.read(batch).await
     }
 
     /// Releases the table locks and gives the connection that streams on.
@@ -452,10 +322,4 @@ impl Copying {
         self.guard.finish().await?;
         Ok(self.connection)
     }
-}
-
-fn session_ended(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
-    ended.unwrap_or_else(|error| {
-        Err(Error::transient("TW-PG-073", format!("a copy session broke down: {error}")))
-    })
 }

@@ -102,13 +102,8 @@ impl Drift {
 /// # Errors
 /// Those of the connection, which is then of no more use.
 pub async fn read(connection: &mut Connection, config: &Config, known: &[Arc<Table>]) -> Result<Drift> {
-    connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let parts = catalog::published_parts(connection, config).await?;
-    let oids: Vec<u32> = known.iter().filter_map(|table| u32::try_from(table.id).ok()).collect();
-    let rows = catalog::tables(connection, &oids, &BTreeSet::new()).await?;
-    let census = census::read(connection, config, &parts).await?;
-    connection.query("COMMIT").await?;
-    let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
+    let oids = known.iter().filter_map(|table| u32::try_from(table.id).ok()).collect();
+    let Reading { parts, rows, census, as_of } = Reading::of(connection, config, Some(oids)).await?;
     Ok(Drift { as_of, census, ..compare(known, &rows, &parts)? })
 }
 
@@ -119,14 +114,37 @@ pub async fn read(connection: &mut Connection, config: &Config, known: &[Arc<Tab
 /// Those of the connection, which is then of no more use.
 pub async fn since_unknown(connection: &mut Connection, config: &Config) -> Result<Drift> {
     setup::warn_of_publication(connection, config).await?;
-    let published = catalog::published(connection, config).await?;
-    connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let parts = catalog::published_parts(connection, config).await?;
-    let census = census::read(connection, config, &parts).await?;
-    connection.query("COMMIT").await?;
-    let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
-    let unknown = published.into_iter().map(|published| published.table).collect();
+    let Reading { parts, rows, census, as_of } = Reading::of(connection, config, None).await?;
+    let mut unknown = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if let Some(part) = parts.get(&row.oid) {
+            unknown.push(Arc::new(shapes::at_head(row, &part.columns)?));
+        }
+    }
+    unknown.sort_by(|a, b| (&a.schema, &a.name).cmp(&(&b.schema, &b.name)));
     Ok(Drift { as_of, census, unknown, ..Drift::default() })
+}
+
+/// The catalogue in one snapshot, and the end of the log after that.
+struct Reading {
+    parts: BTreeMap<u32, Part>,
+    rows: Vec<TableRow>,
+    census: Census,
+    as_of: Lsn,
+}
+
+impl Reading {
+    /// Of these tables, or else of all that are published.
+    async fn of(connection: &mut Connection, config: &Config, oids: Option<Vec<u32>>) -> Result<Self> {
+        connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+        let parts = catalog::published_parts(connection, config).await?;
+        let oids = oids.unwrap_or_else(|| parts.keys().copied().collect());
+        let rows = catalog::tables(connection, &oids, &BTreeSet::new()).await?;
+        let census = census::read(connection, config, &parts).await?;
+        connection.query("COMMIT").await?;
+        let as_of = end_of_log(connection).await.doing(|| "ask for the end of the log")?;
+        Ok(Self { parts, rows, census, as_of })
+    }
 }
 
 /// The place that the stream's covered position reaches once it has read everything there is now.

@@ -43,7 +43,6 @@
 //! | TW-PG-070 | operator | no published table matches `tables` | correct the patterns or the publication |
 //! | TW-PG-071 | transient | a table was altered, renamed, dropped or rewritten, or the publication made or altered, while the copy began | wait: the copy starts afresh |
 //! | TW-PG-072 | data | a message that has no place in a copy | report it |
-//! | TW-PG-073 | transient | a session of the copy broke down | wait: the copy starts afresh |
 //! | TW-PG-081 | data | a copied row is not in COPY's text form | report it |
 //! | TW-PG-083 | transient | the catalogue changed while it was read | wait |
 //! | TW-PG-084 | operator | the catalogue answers in an unknown way | look for a newer release |
@@ -76,6 +75,7 @@
 use std::io;
 
 use tailwater_core::{Error, ErrorKind};
+use tailwater_transport::tls;
 
 /// TW-PG-001, operator.
 pub const BAD_URL: &str = "TW-PG-001";
@@ -272,40 +272,9 @@ pub(crate) fn from_server(body: &[u8]) -> Error {
 
 /// A failure of the socket, or of TLS on it.
 pub(crate) fn from_io(error: &io::Error) -> Error {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match tls {
-        Some(tls) if is_lasting(tls) => Error::operator(TLS, tls.to_string()),
-        Some(_) | None => Error::transient(UNREACHABLE, error.to_string()),
-    }
-}
-
-/// Whether a failure of TLS comes from the certificates or settings of one side, and not from the network.
-#[allow(clippy::wildcard_enum_match_arm, reason = "two foreign enums that grow; what is not known passes")]
-fn is_lasting(error: &rustls::Error) -> bool {
-    use rustls::AlertDescription as Alert;
-    match error {
-        rustls::Error::InvalidCertificate(_)
-        | rustls::Error::NoCertificatesPresented
-        | rustls::Error::UnsupportedNameType
-        | rustls::Error::PeerIncompatible(_)
-        | rustls::Error::NoApplicationProtocol => true,
-        rustls::Error::AlertReceived(alert) => matches!(
-            alert,
-            Alert::HandshakeFailure
-                | Alert::BadCertificate
-                | Alert::UnsupportedCertificate
-                | Alert::CertificateRevoked
-                | Alert::CertificateExpired
-                | Alert::CertificateUnknown
-                | Alert::UnknownCA
-                | Alert::AccessDenied
-                | Alert::ProtocolVersion
-                | Alert::InsufficientSecurity
-                | Alert::UnrecognisedName
-                | Alert::CertificateRequired
-                | Alert::NoApplicationProtocol
-        ),
-        _ => false,
+    match tls::lasting(error) {
+        Some(failure) => Error::operator(TLS, failure.to_string()),
+        None => Error::transient(UNREACHABLE, error.to_string()),
     }
 }
 

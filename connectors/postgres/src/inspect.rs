@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tailwater_core::error::Doing as _;
+use tailwater_core::status::Behind;
 use tailwater_core::{Error, Position, Result, Table};
 
 use crate::config::Config;
@@ -17,16 +18,6 @@ use crate::{catalog, quote, shapes, wanted};
 
 /// A person waits for the answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-
-/// The distance between a position and its source.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Behind {
-    /// Log between the position and its end.
-    pub bytes: u64,
-    /// What the server measured between writing its newest log and hearing that it is durable in the target; `None`
-    /// while nobody follows the slot, and when there was nothing to measure.
-    pub seconds: Option<f64>,
-}
 
 /// Asks the server how far it is beyond `position`.
 ///

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Mode};
 use crate::error;
 use crate::quote;
+use crate::slot::{self, Slot};
 use crate::wanted::{self, Wanted};
 
 /// The comment of a publication that is ours.
@@ -252,8 +253,7 @@ fn names(tables: &[Wanted]) -> String {
 /// `Operator`.
 pub async fn ensure_no_slot(connection: &mut Connection, config: &Config) -> Result<()> {
     let slot = &config.slot;
-    let sql = format!("SELECT FROM pg_replication_slots WHERE slot_name = {}", quote::literal(slot));
-    if connection.query(&sql).await.doing(|| format!("look up slot {slot}"))?.is_empty() {
+    if slot::read(connection, slot).await.doing(|| format!("look up slot {slot}"))?.is_none() {
         return Ok(());
     }
     Err(Error::operator(
@@ -290,23 +290,17 @@ pub async fn drop_made(config: &Config) -> Result<Vec<String>> {
     Ok(removed)
 }
 
-async fn drop_slot(connection: &mut Connection, slot: &str) -> Result<bool> {
-    let literal = quote::literal(slot);
-    let sql = format!(
-        "SELECT coalesce(plugin, 'none'), coalesce(database, 'none'), database = current_database() AND plugin = 'pgoutput'
-         FROM pg_replication_slots WHERE slot_name = {literal}"
-    );
-    let Some(row) = connection.query(&sql).await?.into_iter().next() else { return Ok(false) };
-    let mut fields = row.into_iter().map(Option::unwrap_or_default);
-    let mut field = || fields.next().unwrap_or_default();
-    let (plugin, database) = (field(), field());
-    if field() != "t" {
+async fn drop_slot(connection: &mut Connection, name: &str) -> Result<bool> {
+    let Some(Slot { ours, plugin, database, .. }) = slot::read(connection, name).await? else {
+        return Ok(false);
+    };
+    if !ours {
         return Err(Error::operator(
             error::FOREIGN_SLOT,
             format!("it is of plugin {plugin} and database {database}: not Tailwater's"),
         ));
     }
-    connection.query(&format!("SELECT pg_drop_replication_slot({literal})")).await?;
+    connection.query(&format!("SELECT pg_drop_replication_slot({})", quote::literal(name))).await?;
     Ok(true)
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tailwater_core::error::Doing;
 use tailwater_core::{Batch, Error, Position, Result};
+use tailwater_transport::Pace;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -20,7 +21,6 @@ use crate::drift::Drift;
 use crate::envelope::{Replication, Status, decode_copy_data, status_update};
 use crate::error;
 use crate::lsn::Lsn;
-use crate::pace::Pace;
 use crate::pgoutput::{self, Message, ReplicaIdentity};
 use crate::quote;
 use crate::session::{Answer, Question, Session};

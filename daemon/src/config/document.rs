@@ -46,6 +46,11 @@ impl Document {
         Error::operator(code, format!("{}:{line}:{column}: {}", self.file.display(), message.as_ref()))
     }
 
+    /// Whether a text refers to what it stands for.
+    pub(super) fn is_reference(&self, text: &Text) -> bool {
+        self.text.get(text.span.clone()).is_some_and(|written| written.contains("${"))
+    }
+
     /// An error about the file as a whole.
     pub(super) fn error_in_file(&self, code: &'static str, message: impl AsRef<str>) -> Error {
         Error::operator(code, format!("{}: {}", self.file.display(), message.as_ref()))

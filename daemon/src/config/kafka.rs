@@ -9,9 +9,22 @@ use super::document::{Section, choice, nearest};
 use super::pipeline::{KAFKA_TOPIC, Reading};
 use super::units::size;
 
+/// Properties that do not stand in a file as they are.
+const SECRETS: &[&str] = &[
+    "sasl.password",
+    "sasl.oauthbearer.client.secret",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
 impl Reading<'_> {
     pub(super) fn kafka(&mut self, section: &Section<'_>) -> Result<Config> {
         let brokers = section.required("brokers", r#""kafka.example:9092""#)?;
+        if !are_brokers(&brokers.value) {
+            let message = "`brokers` must be `host:port`, several with commas between them";
+            return Err(section.error("brokers", code::BAD_VALUE, message));
+        }
         let mut config = Config::new(self.name, brokers.value);
         if let Some(prefix) = section.string("prefix")? {
             config.set_prefix(&prefix.value);
@@ -93,12 +106,43 @@ impl Reading<'_> {
     /// Files are looked for in the folder of the pipeline file, as everywhere.
     fn properties(&self, section: &Section<'_>, config: &mut Config) -> Result<()> {
         for (name, place, text) in section.entries("properties")? {
+            if SECRETS.contains(&name.as_str()) && !self.document.is_reference(&text) {
+                let message =
+                    format!("`{name}` is a secret: write a reference, ${{env:NAME}} or ${{file:PATH}}");
+                return Err(self.document.error(&text.span, code::BAD_VALUE, message));
+            }
             let is_file = name.ends_with(".location") && text.value != "probe";
             let value = if is_file { self.folder.join(text.value).display().to_string() } else { text.value };
             config.properties.set(&name, value, nearest).map_err(|error| self.document.at(&place, &error))?;
         }
         Ok(())
     }
+}
+
+/// librdkafka skips what it does not understand, and then waits for brokers that nobody named.
+fn are_brokers(list: &str) -> bool {
+    let mut brokers = list.split(',').map(str::trim).filter(|broker| !broker.is_empty()).peekable();
+    brokers.peek().is_some() && brokers.all(is_broker)
+}
+
+/// `host`, `host:port` or `[address]:port`, perhaps with a protocol as in `PLAINTEXT://host`.
+fn is_broker(text: &str) -> bool {
+    let protocols = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+    let text = match text.split_once("://") {
+        Some((protocol, rest)) if protocols.contains(&protocol.to_uppercase().as_str()) => rest,
+        Some(_) | None => text,
+    };
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, port),
+        Some(_) | None => (text, "9092"),
+    };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let named = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let host_fits = match address {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(named),
+    };
+    host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn topic_settings(section: &Section<'_>) -> Result<TopicSettings> {

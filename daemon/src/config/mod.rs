@@ -12,7 +12,7 @@
 //! | TW-CFG-006 | operator | a missing key, or not exactly one source and one sink | add or remove what it names |
 //! | TW-CFG-007 | operator | `${…}` that leads nowhere | set the variable, create the file |
 //! | TW-CFG-008 | operator | the file's name makes no pipeline name | rename the file |
-//! | TW-CFG-009 | operator | two pipelines share a slot or a file | give one of them its own |
+//! | TW-CFG-009 | operator | two pipelines share a slot, a file or a position topic | give one of them its own |
 
 mod document;
 mod kafka;

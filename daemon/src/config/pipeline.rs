@@ -36,6 +36,8 @@ pub struct Pipeline {
 pub enum Source {
     /// `[source.postgres]`
     Postgres(tailwater_postgres::Config),
+    /// `[source.mysql]`, `[source.mariadb]`
+    Mysql(Box<tailwater_mysql::Config>),
 }
 
 /// Every kind of sink.
@@ -67,10 +69,12 @@ impl Claim {
     }
 }
 
-const SOURCES: &[&str] = &["postgres"];
+const SOURCES: &[&str] = &["mariadb", "mysql", "postgres"];
 const SINKS: &[&str] = &["duckdb", "kafka", "stdout"];
 pub(super) const POSTGRES: &[&str] =
     &["url", "tables", "slot", "publication", "copy_workers", "copy_range", "idle_position_interval"];
+pub(super) const MYSQL: &[&str] =
+    &["url", "tables", "server_id", "copy_workers", "heartbeat", "idle_position_interval"];
 pub(super) const DUCKDB: &[&str] = &["path", "memory_limit", "threads"];
 pub(super) const KAFKA: &[&str] = &[
     "brokers",
@@ -142,6 +146,11 @@ impl Reading<'_> {
         if let Some(postgres) = section.table("postgres", POSTGRES)? {
             return self.postgres(&postgres).map(Source::Postgres);
         }
+        for kind in ["mysql", "mariadb"] {
+            if let Some(mysql) = section.table(kind, MYSQL)? {
+                return self.mysql(&mysql, kind).map(Box::new).map(Source::Mysql);
+            }
+        }
         Err(self.lacks("source", SOURCES))
     }
 
@@ -201,6 +210,36 @@ impl Reading<'_> {
                 "slot = \"…\" with another name, or keep one of the two pipelines",
             );
         }
+        Ok(config)
+    }
+
+    fn mysql(&mut self, section: &Section<'_>, kind: &str) -> Result<tailwater_mysql::Config> {
+        let written = section.required("url", &format!("\"{kind}://user@host/database\""))?;
+        let mut url: tailwater_mysql::Url =
+            written.value.parse().map_err(|error| self.document.at(&written.span, &error))?;
+        for file in [&mut url.ssl_ca, &mut url.ssl_cert, &mut url.ssl_key].into_iter().flatten() {
+            *file = self.folder.join(&*file);
+        }
+        let tables = self.patterns(section)?;
+        let mut config = tailwater_mysql::Config::new(self.name, url, tables);
+        if let Some(id) = section.integer("server_id", 1..=u64::from(u32::MAX))? {
+            config.server_id = u32::try_from(id).unwrap_or(u32::MAX);
+        }
+        if let Some(workers) = section.integer("copy_workers", 1..=64)? {
+            config.copy_workers = usize::try_from(workers).unwrap_or(usize::MAX);
+        }
+        if let Some(interval) = section.parsed("heartbeat", duration)? {
+            config.heartbeat = interval.max(std::time::Duration::from_millis(100));
+        }
+        if let Some(interval) = section.parsed("idle_position_interval", duration)? {
+            config.idle_position_interval = interval;
+        }
+        let thing = format!("the server id {} at {}", config.server_id, config.url.host);
+        self.claim(
+            thing,
+            section.place_of("server_id"),
+            "server_id = … with another number, or keep one of the two pipelines",
+        );
         Ok(config)
     }
 

@@ -33,7 +33,7 @@ impl Conversion<'_> {
                 self.refuse(name, "only JSON is written here (org.apache.kafka.connect.json.JsonConverter): move consumers to JSON first");
             }
         }
-        let (key, value) = (self.enables("key"), self.enables("value"));
+        let (key, value) = (self.has_schemas("key"), self.has_schemas("value"));
         if key != value {
             self.refuse("key.converter.schemas.enable", "keys and values have schemas both or not at all here: make key.converter.schemas.enable and value.converter.schemas.enable the same");
         }
@@ -63,11 +63,6 @@ impl Conversion<'_> {
                 "headers are plain text here, as SimpleHeaderConverter writes them",
             ),
         }
-    }
-
-    fn enables(&self, kind: &str) -> bool {
-        let name = format!("{kind}.converter.schemas.enable");
-        self.given.get(&name).is_none_or(|value| value.trim() != "false")
     }
 
     /// `[sink.kafka.properties]`

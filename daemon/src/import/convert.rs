@@ -21,8 +21,8 @@ pub(super) enum Start {
 /// A conversion under way.
 pub(super) struct Conversion<'g> {
     pub(super) given: &'g Given,
-    start: Start,
-    problems: Vec<Error>,
+    pub(super) start: Start,
+    pub(super) problems: Vec<Error>,
     /// What maps to nothing, and why.
     remarks: Vec<(String, String)>,
 }
@@ -38,6 +38,7 @@ pub(super) fn convert(given: &Given, start: Start, from: &str) -> Result<String,
     }
     conversion.meanings();
     conversion.decisions();
+    conversion.transforms();
     let source = conversion.source();
     let sink = conversion.sink();
     if !conversion.problems.is_empty() {
@@ -105,8 +106,7 @@ impl Conversion<'_> {
             let harmless =
                 |values: &[&str]| values.iter().any(|value| value.eq_ignore_ascii_case(entry.value.trim()));
             match meaning::find(&known, name) {
-                Some(Meaning::Used) => {}
-                Some(Meaning::Option) => {}
+                Some(Meaning::Used | Meaning::SameName) => {}
                 Some(Meaning::Needless(why)) => self.remarks.push((entry.shown.clone(), why.to_owned())),
                 Some(Meaning::Only(values, _)) if harmless(values) => {
                     self.remarks.push((entry.shown.clone(), "it is so here too".to_owned()));
@@ -153,9 +153,9 @@ impl Conversion<'_> {
     /// Properties that map to no setting by themselves but decide something.
     fn decisions(&mut self) {
         let value = |name: &str| self.given.get(name).unwrap_or_default().trim().to_lowercase();
-        let (plugin, mode, schemas) = (value("plugin.name"), value("snapshot.mode"), self.schemas());
+        let (mode, schemas) = (value("snapshot.mode"), self.has_schemas("value"));
         let channels = value("notification.enabled.channels");
-        if plugin != "pgoutput" {
+        if !self.slot_is_of_pgoutput() {
             let why = "the slot is of another plugin (Debezium's default is decoderbufs), and a slot cannot change it";
             if self.start == Start::GoOn {
                 self.refuse("plugin.name", &format!("{why}: start without offsets, with a first copy"));
@@ -199,9 +199,14 @@ impl Conversion<'_> {
         }
     }
 
-    /// Whether the converters write schemas; theirs and Connect's default is that they do.
-    pub(super) fn schemas(&self) -> bool {
-        self.given.get("value.converter.schemas.enable").is_none_or(|value| value.trim() != "false")
+    /// Whether the converter of `key` or `value` writes schemas; its own and Connect's default is that it does.
+    pub(super) fn has_schemas(&self, kind: &str) -> bool {
+        let set = self.given.get(&format!("{kind}.converter.schemas.enable"));
+        set.is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"))
+    }
+
+    fn slot_is_of_pgoutput(&self) -> bool {
+        self.given.get("plugin.name").is_some_and(|plugin| plugin.trim().eq_ignore_ascii_case("pgoutput"))
     }
 
     fn source(&mut self) -> String {
@@ -219,7 +224,7 @@ impl Conversion<'_> {
         let patterns = if patterns.is_empty() { vec!["*.*".to_owned()] } else { patterns };
         let patterns: Vec<String> = patterns.iter().map(|pattern| quoted(pattern)).collect();
         line(&mut text, format_args!("tables = [{}]", patterns.join(", ")));
-        if self.given.get("plugin.name").is_some_and(|plugin| plugin.trim() == "pgoutput") {
+        if self.slot_is_of_pgoutput() {
             let slot = self.text("slot.name").unwrap_or_else(|| "debezium".to_owned());
             if self.start == Start::Copy {
                 line(
@@ -329,9 +334,13 @@ impl Conversion<'_> {
             Some(prefix) => line(&mut text, format_args!("prefix = {}", quoted(&prefix))),
             None => self.bad_value("topic.prefix", "is missing"),
         }
+        if self.flat_rows().is_some() {
+            text.push_str("format = \"row\"\n");
+        }
         text.push_str("\n[sink.kafka.debezium]\n");
         self.converters(&mut text);
         self.options(&mut text);
+        self.row_options(&mut text);
         self.client(&mut text);
         self.topics(&mut text);
         text
@@ -360,7 +369,7 @@ impl Conversion<'_> {
                     "topic.heartbeat.prefix"
                 }
                 "heartbeat.topics.prefix" => continue,
-                name if meaning::find(&[postgres::PROPERTIES], name) == Some(Meaning::Option) => name,
+                name if meaning::find(&[postgres::PROPERTIES], name) == Some(Meaning::SameName) => name,
                 _ => continue,
             };
             // Debezium does not heed case in the words of its modes, nor blanks around them.

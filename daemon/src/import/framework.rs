@@ -7,7 +7,6 @@ use Meaning::{Needless, Only, Refused, Used};
 
 const STOPS: &str = "nothing is skipped here: what cannot be written stops the pipeline with an error";
 const ONE_TASK: &str = "a pipeline is one task";
-const TRANSFORMS: &str = "transforms are not run here. For ExtractNewRecordState there is format = \"row\", for RegexRouter there is topic = \"…\", both below [sink.kafka]; what else a transform does is for consumers. Then remove the property";
 const CONVERTER: &str = "JSON is written as the converter has it by default";
 const POSITION: &str = "the position is kept in a topic of its own, with the records";
 const SERVER: &str = "it concerns Debezium Server's own process";
@@ -35,7 +34,7 @@ pub(super) const PROPERTIES: Table = &[
         ],
         Needless(STOPS),
     ),
-    (&["transforms", "transforms.*", "predicates", "predicates.*"], Only(&[""], TRANSFORMS)),
+    (&["transforms", "transforms.*", "predicates", "predicates.*"], Used),
     (
         &[
             "key.converter",
@@ -108,6 +107,7 @@ pub(super) enum Producer {
 }
 
 const BOUNDED: &str = "`buffer` below [sink.kafka] bounds what waits to be sent";
+const REQUESTS: &str = "requests go when they are full or a batch ends; librdkafka needs other numbers for that than the Java client, which are the default";
 const GUARANTEE: &str = "the guarantee needs acknowledgement by all replicas and numbered requests, always";
 const STORES: &str = "librdkafka reads PEM or PKCS#12, no Java key store: set ssl.ca.location, ssl.certificate.location and ssl.key.location below [sink.kafka.properties], and remove the property";
 
@@ -118,8 +118,7 @@ pub(super) const PRODUCER: &[(&[&str], Producer)] = &[
         &["compression.zstd.level", "compression.gzip.level", "compression.lz4.level"],
         Producer::Named("compression.level"),
     ),
-    (&["linger.ms"], Producer::Named("linger.ms")),
-    (&["batch.size"], Producer::Named("batch.size")),
+    (&["linger.ms", "batch.size"], Producer::Needless(REQUESTS)),
     (&["client.id"], Producer::Named("client.id")),
     (&["request.timeout.ms"], Producer::Named("request.timeout.ms")),
     (&["delivery.timeout.ms"], Producer::Named("delivery.timeout.ms")),

@@ -7,7 +7,7 @@ pub(super) enum Meaning {
     /// It goes into a setting of another name, or decides about one.
     Used,
     /// It is an option below `[sink.kafka.debezium]`, under the same name.
-    Option,
+    SameName,
     /// It changes nothing here; why.
     Needless(&'static str),
     /// With one of these values it changes nothing; with any other it would: what to do then. Case does not count.

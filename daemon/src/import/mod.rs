@@ -33,6 +33,7 @@ mod offsets;
 mod postgres;
 mod properties;
 mod tables;
+mod transforms;
 pub(crate) mod written;
 
 use std::collections::BTreeMap;
@@ -134,7 +135,8 @@ async fn go_on(import: &Import, given: &Given, file: &Path) -> Result<Position> 
         offsets::find(&held, given.get("topic.prefix").unwrap_or_default().trim(), given.name.as_deref())?;
     let mode = given.get("lsn.flush.mode").unwrap_or_default();
     let stopped = offsets::stopped(&offset, mode.trim().eq_ignore_ascii_case("connector_and_driver"))?;
-    let metadata = given.get("provide.transaction.metadata").is_some_and(|value| value.trim() == "true");
+    let metadata = given.get("provide.transaction.metadata");
+    let metadata = metadata.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
     if metadata && stopped.inside.is_some() {
         let what = "Debezium stopped inside a transaction, whose END it has not written";
         return Err(Error::operator(code::INSIDE, what)

@@ -1,9 +1,11 @@
 //! Every property of Debezium's Postgres connector, release 3.6.3, and what it means here. A property that stands in no
 //! table stops the import; `names.txt` beside this file lists what the release has, and a test holds this table to it.
 
+use tailwater_kafka::debezium;
+
 use super::meaning::{Meaning, Table};
 
-use Meaning::{Copy, Needless, Only, Option, Refused, Used};
+use Meaning::{Copy, Needless, Only, Refused, SameName, Used};
 
 const TUNING: &str = "tuning of Debezium's own workings; nothing here corresponds to it";
 const RETRIES: &str = "what may pass is tried again for ever; anything else stops the pipeline with an error, and nothing is skipped";
@@ -139,28 +141,12 @@ pub(super) const PROPERTIES: Table = &[
     // What records look like.
     (&["topic.prefix"], Used),
     (
-        &[
-            "decimal.handling.mode",
-            "time.precision.mode",
-            "binary.handling.mode",
-            "hstore.handling.mode",
-            "interval.handling.mode",
-            "schema.name.adjustment.mode",
-            "field.name.adjustment.mode",
-            "unavailable.value.placeholder",
-            "tombstones.on.delete",
-            "message.key.columns",
-            "skipped.operations",
-            "provide.transaction.metadata",
-            "topic.transaction",
-            "topic.heartbeat.prefix",
-            "heartbeat.interval.ms",
-            "extended.headers.enabled",
-            "money.fraction.digits",
-            "include.schema.changes",
-        ],
-        Option,
+        &["schemas.enable"],
+        Refused(
+            "it is a property of converters: key.converter.schemas.enable, value.converter.schemas.enable",
+        ),
     ),
+    (debezium::Config::OPTIONS, SameName),
     (&["heartbeat.topics.prefix"], Used),
     (&["column.mask.with.*", "column.mask.hash.*", "column.truncate.to.*"], Refused(MASKS)),
     (&["column.propagate.source.type", "datatype.propagate.source.type"], Used),

@@ -203,9 +203,25 @@ quarkus.log.console.json=false",
 #[test]
 fn a_worker_tells_brokers_and_converters() {
     let mut given = connector(&[]);
-    given.add_worker("bootstrap.servers=k:9092\nkey.converter=org.apache.kafka.connect.json.JsonConverter\nproducer.linger.ms=7");
+    given.add_worker("bootstrap.servers=k:9092\nkey.converter=org.apache.kafka.connect.json.JsonConverter\nproducer.client.id=me\nproducer.linger.ms=7");
     let text = text(&given, Start::Copy);
-    assert!(text.contains("brokers = \"k:9092\"") && text.contains("\"linger.ms\" = \"7\""), "{text}");
+    assert!(text.contains("brokers = \"k:9092\"") && text.contains("\"client.id\" = \"me\""), "{text}");
+    assert!(!text.contains("\"linger.ms\""), "{text}");
+}
+
+#[test]
+fn words_are_read_in_any_case_as_debezium_reads_them() {
+    let config = [
+        ("plugin.name", "PgOutput"),
+        ("slot.name", "dbz"),
+        ("value.converter.schemas.enable", "False"),
+        ("key.converter.schemas.enable", "FALSE"),
+        ("provide.transaction.metadata", "True"),
+    ];
+    let text = text(&connector(&config), Start::GoOn);
+    for line in ["slot = \"dbz\"", "schemas.enable = false", "provide.transaction.metadata = true"] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
 }
 
 #[test]
@@ -244,13 +260,81 @@ fn everything_that_is_wrong_is_told_at_once() {
         TW-IMP-004 `column.exclude.list` cannot be carried over, and without it other data would be written
         TW-IMP-004 `column.mask.with.5.chars` cannot be carried over, and without it other data would be written
         TW-IMP-004 `converters` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `snapshot.mode` cannot be carried over, and without it other data would be written
         TW-IMP-004 `transforms` cannot be carried over, and without it other data would be written
         TW-IMP-004 `transforms.route.type` cannot be carried over, and without it other data would be written
-        TW-IMP-004 `snapshot.mode` cannot be carried over, and without it other data would be written
         TW-IMP-006 `table.include.list` holds the regular expression "a\\.[cd]", which `tables` has no equal of
         TW-IMP-005 `topic.prefix` is missing
         TW-IMP-004 `value.converter` cannot be carried over, and without it other data would be written
         TW-IMP-005 `binary.handling.mode` is none of bytes, base64, base64-url-safe, hex"#]].assert_eq(&problems(&config).join("\n"));
+}
+
+#[test]
+fn one_transform_is_a_format() {
+    let flat = [
+        ("transforms", " unwrap "),
+        ("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState"),
+        ("transforms.unwrap.delete.tombstone.handling.mode", "REWRITE"),
+        ("transforms.unwrap.add.fields", "op, source.lsn:place"),
+        ("transforms.unwrap.add.fields.prefix", ""),
+        ("transforms.unwrap.add.headers", "db"),
+        ("transforms.unwrap.replace.null.with.default", "true"),
+        ("decimal.handling.mode", "string"),
+    ];
+    let text = text(&connector(&flat), Start::Copy);
+    let sink = text.find("[sink.kafka]").map(|start| &text[start..]).unwrap();
+    expect![[r#"
+        [sink.kafka]
+        # A connector does not know its brokers; they are the worker's bootstrap.servers. Write them here, or
+        # import with --worker and the worker's properties.
+        brokers = "${env:KAFKA_BROKERS}"
+        prefix = "shop"
+        format = "row"
+
+        [sink.kafka.debezium]
+        schemas.enable = true
+        decimal.handling.mode = "string"
+        "add.fields" = "op, source.lsn:place"
+        "add.fields.prefix" = ""
+        "add.headers" = "db"
+        "delete.tombstone.handling.mode" = "rewrite"
+        "replace.null.with.default" = "true"
+    "#]]
+    .assert_eq(sink);
+}
+
+#[test]
+fn other_transforms_are_refused() {
+    let flat = |more: &[(&'static str, &'static str)]| {
+        let unwrap = [
+            ("transforms", "unwrap"),
+            ("transforms.unwrap.type", "io.debezium.transforms.ExtractNewRecordState"),
+        ];
+        problems(&[&unwrap, more].concat())
+    };
+    let all = [
+        flat(&[("transforms.unwrap.predicate", "isRow"), ("predicates", "isRow")]),
+        flat(&[("transforms.unwrap.drop.tombstones", "false")]),
+        flat(&[("transforms.unwrap.add.field", "op"), ("transforms.unwrap.add.headers", "nothing")]),
+        flat(&[("transforms.unwrap.route.by.field", "kind")]),
+        flat(&[("transforms", "unwrap,route"), ("transforms.route.type", "x")]),
+    ];
+    expect![[r#"
+        TW-IMP-004 `transforms.unwrap.predicate` cannot be carried over, and without it other data would be written
+
+        TW-IMP-004 `transforms.unwrap.drop.tombstones` cannot be carried over, and without it other data would be written
+
+        TW-IMP-003 `transforms.unwrap.add.field` is no option that ExtractNewRecordState of 3.6.3 has
+        TW-IMP-005 `transforms.unwrap.add.headers` names "nothing", which is neither op, ts_ms, ts_us, ts_ns nor a field of source or transaction
+
+        TW-IMP-005 `transforms.unwrap.route.by.field` is not supported: which topics there are would depend on the rows; set `topic` in [sink.kafka]
+
+        TW-IMP-004 `transforms` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `transforms.route.type` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `transforms.unwrap.type` cannot be carried over, and without it other data would be written"#]].assert_eq(&all.map(|problems| problems.join("\n")).join("\n\n"));
+    let flat = [("transforms", "u"), ("transforms.u.type", "io.debezium.transforms.ExtractNewRecordState")];
+    let errors = convert(&connector(&flat), Start::GoOn, "f").unwrap_err();
+    assert!(errors.iter().any(|error| error.to_string().contains("start without offsets")), "{errors:?}");
 }
 
 #[test]

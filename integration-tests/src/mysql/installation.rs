@@ -100,7 +100,7 @@ impl Installation {
     /// One of its programs, by the name it has there. MySQL 5.6 has `mariadb` and `mariadb-binlog` of MariaDB 10.11.
     #[must_use]
     pub fn program(self, name: &str) -> PathBuf {
-        self.root().join("usr/bin").join(name)
+        self.tree().join("usr/bin").join(name)
     }
 
     /// The client's name.
@@ -120,15 +120,52 @@ impl Installation {
             Flavour::MySql => "mysqld",
             Flavour::MariaDb => "mariadbd",
         };
-        self.root().join("usr/sbin").join(name)
+        self.tree().join("usr/sbin").join(name)
+    }
+
+    /// The statements that make a server a replica of the one at `address`.
+    pub(super) fn replicate(self, address: &str) -> String {
+        let user = |of| format!("{of}_USER = 'cdc', {of}_PASSWORD = 'cdc'");
+        match self.name {
+            "mysql97" => format!(
+                "CHANGE REPLICATION SOURCE TO {address}, {}, SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1;
+                 START REPLICA",
+                user("SOURCE")
+            ),
+            "mysql56" => {
+                format!("CHANGE MASTER TO {address}, {}, MASTER_AUTO_POSITION = 1; START SLAVE", user("MASTER"))
+            }
+            // TLS is on by default at 11.8's replicas, and off at its servers' without certificates.
+            "mariadb118" => format!(
+                "CHANGE MASTER TO {address}, {}, MASTER_SSL_VERIFY_SERVER_CERT = 0, MASTER_USE_GTID = slave_pos;
+                 START SLAVE",
+                user("MASTER")
+            ),
+            _ => format!(
+                "CHANGE MASTER TO {address}, {}, MASTER_USE_GTID = slave_pos; START SLAVE",
+                user("MASTER")
+            ),
+        }
+    }
+
+    /// What it calls a source, how a replica is asked for its state, and what it says when it runs.
+    pub(super) fn replica_words(self) -> (&'static str, &'static str, [&'static str; 2]) {
+        if self.name == "mysql97" {
+            return (
+                "SOURCE",
+                "SHOW REPLICA STATUS",
+                ["Replica_IO_Running: Yes", "Replica_SQL_Running: Yes"],
+            );
+        }
+        ("MASTER", "SHOW SLAVE STATUS", ["Slave_IO_Running: Yes", "Slave_SQL_Running: Yes"])
     }
 
     pub(super) fn folder(self) -> PathBuf {
         top().join(".deps/mysql").join(self.name)
     }
 
-    fn root(self) -> PathBuf {
-        self.folder().join("root")
+    fn tree(self) -> PathBuf {
+        self.folder().join("tree")
     }
 
     /// Has it fetched where it is not there.
@@ -141,7 +178,7 @@ impl Installation {
 
     /// What its `[mysqld]` says in any test.
     pub(super) fn settings(self) -> String {
-        let usr = self.root().join("usr");
+        let usr = self.tree().join("usr");
         let folder = if self.name == "mariadb118" { "mariadb" } else { "mysql" };
         let share = usr.join("share").join(folder);
         let places = format!(
@@ -156,7 +193,7 @@ impl Installation {
                  innodb-redo-log-capacity=8M\ninnodb-data-file-path=ibdata1:5M:autoextend\n"
             }
             "mysql56" => "log-slave-updates=ON\ngtid-mode=ON\nenforce-gtid-consistency=ON\n",
-            _ => "innodb-log-file-size=16M\n",
+            _ => "log-slave-updates=ON\ninnodb-log-file-size=16M\n",
         };
         format!("{places}{SETTINGS}{own}")
     }
@@ -207,7 +244,7 @@ impl Installation {
                 fs::create_dir(&data).unwrap();
                 let mut command = Command::new(self.program("mariadb-install-db"));
                 command.arg(defaults).arg("--auth-root-authentication-method=normal").arg("--skip-test-db");
-                command.arg(format!("--basedir={}", self.root().join("usr").display()));
+                command.arg(format!("--basedir={}", self.tree().join("usr").display()));
                 command.arg(format!("--datadir={}", data.display()));
                 command
             }

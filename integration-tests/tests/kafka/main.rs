@@ -12,6 +12,7 @@
 mod cluster;
 mod feed;
 mod formats;
+mod hostile;
 mod partitions;
 mod pipelines;
 mod refusals;

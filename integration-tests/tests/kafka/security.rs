@@ -159,41 +159,13 @@ fn certificates_on_both_sides() {
 
 #[test]
 fn plain_oauthbearer_and_missing_rights() {
-    let module = "org.apache.kafka.common.security";
-    let plain = format!(
-        "{module}.plain.PlainLoginModule required username=\"admin\" password=\"secret\" user_admin=\"secret\" \
-         user_guest=\"guest\";"
-    );
-    let bearer = format!(
-        "{module}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"admin\";"
-    );
-    let broker = Broker::start_with(
-        |port| {
-            [
-                (
-                    "listeners",
-                    format!("SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:CONTROLLER_PORT"),
-                ),
-                (
-                    "listener.security.protocol.map",
-                    "CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT".to_owned(),
-                ),
-                ("inter.broker.listener.name", "SASL_PLAINTEXT".to_owned()),
-                ("sasl.enabled.mechanisms", "PLAIN,OAUTHBEARER".to_owned()),
-                ("sasl.mechanism.inter.broker.protocol", "PLAIN".to_owned()),
-                ("listener.name.sasl_plaintext.plain.sasl.jaas.config", plain),
-                ("listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config", bearer),
-                (
-                    "authorizer.class.name",
-                    "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
-                ),
-                ("super.users", "User:admin;User:ANONYMOUS".to_owned()),
-            ]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into()
-        },
-        &[],
-    );
+    let broker = Broker::start_guarded(&[
+        ("sasl.enabled.mechanisms", "PLAIN,OAUTHBEARER"),
+        (
+            "listener.name.sasl_plaintext.oauthbearer.sasl.jaas.config",
+            "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"admin\";",
+        ),
+    ]);
     let mut config = config(&broker, Delivery::ExactlyOnce);
     impatient(&mut config);
     set(&mut config, "security.protocol", "SASL_PLAINTEXT");

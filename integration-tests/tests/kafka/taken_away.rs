@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use tailwater_core::{Error, ErrorKind, Sink as _};
-use tailwater_integration_tests::kafka::{self, Broker};
+use tailwater_integration_tests::kafka::Broker;
+use tailwater_integration_tests::kafka::guarded::ADMINISTRATOR;
 use tailwater_kafka::{Config, Delivery, Kafka};
 use tempfile::TempDir;
 
@@ -54,7 +55,8 @@ impl Writing {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_is_deleted() {
-    let broker = kafka::shared();
+    // Brokers make what they are asked about, unless told otherwise: that is not to happen either.
+    let broker = Broker::start(&[("auto.create.topics.enable", "true")]);
     for delivery in DELIVERIES {
         let mut config = config(&broker, delivery);
         // In a transaction it is sought for as long as a record may take; else for as long as a topic may be unknown to
@@ -115,38 +117,11 @@ struct Guarded {
 
 impl Guarded {
     fn start() -> Self {
-        let jaas = "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"admin\" \
-                    password=\"secret\"";
-        let users = format!("{jaas} user_admin=\"secret\" user_guest=\"guest\";");
-        let broker = Broker::start_with(
-            |port| {
-                [
-                    (
-                        "listeners",
-                        format!("SASL_PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:CONTROLLER_PORT"),
-                    ),
-                    (
-                        "listener.security.protocol.map",
-                        "CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT".to_owned(),
-                    ),
-                    ("inter.broker.listener.name", "SASL_PLAINTEXT".to_owned()),
-                    ("sasl.enabled.mechanisms", "PLAIN".to_owned()),
-                    ("sasl.mechanism.inter.broker.protocol", "PLAIN".to_owned()),
-                    ("listener.name.sasl_plaintext.plain.sasl.jaas.config", users),
-                    (
-                        "authorizer.class.name",
-                        "org.apache.kafka.metadata.authorizer.StandardAuthorizer".to_owned(),
-                    ),
-                    ("super.users", "User:admin;User:ANONYMOUS".to_owned()),
-                ]
-                .map(|(name, value)| (name.to_owned(), value))
-                .into()
-            },
-            &[],
-        );
+        let broker = Broker::start_guarded(&[]);
         let folder = tempfile::tempdir().unwrap();
-        let login =
-            format!("security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config={jaas};\n");
+        let login = format!(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=PLAIN\nsasl.jaas.config={ADMINISTRATOR};\n"
+        );
         std::fs::write(folder.path().join("admin.properties"), login).unwrap();
         Self { broker, folder }
     }

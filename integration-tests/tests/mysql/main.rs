@@ -9,3 +9,5 @@
 )]
 
 mod servers;
+mod truth;
+mod types;

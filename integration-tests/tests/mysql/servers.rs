@@ -1,6 +1,6 @@
 //! That the servers of the tests are what the tests take them for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tailwater_integration_tests::mysql::{Flavour, Installation, Server};
 
@@ -76,4 +76,28 @@ fn mariadb_10_11_starts() {
 #[test]
 fn mariadb_11_8_starts() {
     starts(Installation::mariadb118(), "11.8.");
+}
+
+#[test]
+fn a_server_follows_another() {
+    for installation in Installation::all() {
+        let (source, replica) = (Server::start(installation, &[]), Server::start(installation, &[]));
+        source.execute("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY)");
+        replica.follow(&source);
+        source.execute("INSERT INTO shop.t VALUES (1)");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while replica.try_execute("SELECT 1 FROM shop.t").is_err()
+            || replica.query("SELECT id FROM shop.t").is_empty()
+        {
+            assert!(Instant::now() < deadline, "{}: {}", installation.name(), replica.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let copied = if installation.flavour() == Flavour::MySql {
+            "@@GLOBAL.gtid_executed"
+        } else {
+            "@@gtid_binlog_pos"
+        };
+        let copied = format!("SELECT {copied}");
+        assert_eq!(source.value(&copied), replica.value(&copied), "{}", installation.name());
+    }
 }

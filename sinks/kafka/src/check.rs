@@ -9,9 +9,10 @@ use tailwater_core::{Finding, Result, Table};
 
 use crate::client::{BATCH_BYTES, Noted};
 use crate::debezium::Debezium;
+use crate::producer::Producer;
 use crate::routes::Routes;
 use crate::topics::{Found, Topics};
-use crate::{Config, Delivery, Format, PartitionChange, error, json, position};
+use crate::{Config, Delivery, Format, PartitionChange, error, position};
 
 /// All findings in one pass. `tables` are those that the source would send.
 #[must_use]
@@ -20,6 +21,8 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     encryption(config, &mut findings);
     let topics = wanted(config, tables, &mut findings);
     idle_key_columns(config, tables, &mut findings);
+    // Made and dropped: some properties do not fit together for a producer alone.
+    findings.extend(Producer::new(config, Noted::default()).err().as_ref().map(Finding::from));
     let asked = Topics::new(config, &Noted::default()).and_then(|brokers| {
         let found = brokers.find(&topics.iter().map(|topic| topic.name.as_str()).collect::<Vec<_>>())?;
         Ok((brokers, found))
@@ -58,6 +61,7 @@ fn encryption(config: &Config, findings: &mut Vec<Finding>) {
 /// The topics of the tables; those whose names cannot be used are findings.
 fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -> Vec<Wanted> {
     let mut routes = Routes::new(config.naming.clone());
+    routes.position(&config.position_topic);
     let mut topics: Vec<Wanted> = Vec::new();
     let mut encoder = match config.format {
         Format::Debezium => Some(Debezium::events(config.debezium.clone())),
@@ -81,12 +85,13 @@ fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -
             }
         }
     }
-    let others = match encoder {
-        Some(_) => config.debezium.other_topics().collect(),
-        None => vec![json::message_topic(&config.naming)],
-    };
-    topics.extend(others.into_iter().map(|name| Wanted { name, keyless: None }));
-    topics.push(Wanted { name: config.position_topic.clone(), keyless: None });
+    findings.extend(config.position_alone().err().as_ref().map(Finding::from));
+    for name in config.other_topics().into_iter().chain([config.position_topic.clone()]) {
+        // The brokers are asked for each name once: librdkafka breaks down over an answer without the second one.
+        if topics.iter().all(|topic| topic.name != name) {
+            topics.push(Wanted { name, keyless: None });
+        }
+    }
     topics
 }
 

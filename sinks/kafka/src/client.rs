@@ -2,7 +2,7 @@
 //! producer itself is in `native`; the consumer and the administrator are rdkafka's own.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -17,12 +17,23 @@ use crate::{Config, Delivery, error};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Noted(Arc<Mutex<Trouble>>);
 
+/// For so long a time-out may be due to a login that failed. While logins fail, librdkafka says so every 30 s at least.
+const RECENT: Duration = Duration::from_secs(90);
+
 #[derive(Debug, Default)]
 struct Trouble {
-    login: Option<(Code, String)>,
+    login: Option<Login>,
     outage: Option<Instant>,
     /// The last error in the log of a client whose errors come without a reason.
     said: Option<String>,
+}
+
+/// A login that failed.
+#[derive(Debug, Clone)]
+struct Login {
+    code: Code,
+    reason: String,
+    at: Instant,
 }
 
 impl Noted {
@@ -33,8 +44,13 @@ impl Noted {
             [Code::BrokerTransportFailure, Code::AllBrokersDown, Code::OperationTimedOut, Code::Resolve];
         let is = |known: &&Code| **known as i32 == code;
         let Ok(mut trouble) = self.0.lock() else { return };
-        if let Some(code) = logins.iter().find(is) {
-            trouble.login = Some((*code, reason.trim().to_owned()));
+        // For a connection that breaks during a login librdkafka has the code of a refused one, and only its text tells
+        // that this was an error of its own, and no answer of the broker.
+        let broken = reason.contains("handshake failed: Local: ");
+        if broken {
+            trouble.outage = Some(Instant::now());
+        } else if let Some(code) = logins.iter().find(is) {
+            trouble.login = Some(Login { code: *code, reason: reason.trim().to_owned(), at: Instant::now() });
         }
         if outages.iter().any(|known| is(&known)) {
             trouble.outage = Some(Instant::now());
@@ -49,9 +65,15 @@ impl Noted {
         }
     }
 
+    /// The login that failed last, if it was a moment ago: later it has been mended, and what fails has another cause.
+    fn login(&self) -> Option<Login> {
+        let login = self.0.lock().ok().and_then(|trouble| trouble.login.clone());
+        login.filter(|login| login.at.elapsed() < RECENT)
+    }
+
     /// Whether a broker did not let us in.
     pub(crate) fn login_failed(&self) -> bool {
-        self.0.lock().is_ok_and(|trouble| trouble.login.is_some())
+        self.login().is_some()
     }
 
     /// Whether a broker was out of reach since then.
@@ -61,10 +83,9 @@ impl Noted {
 
     /// The error for a code: a time-out is blamed on the login that failed meanwhile.
     pub(crate) fn blame(&self, code: Code, text: &str) -> Error {
-        let login = self.0.lock().ok().and_then(|trouble| trouble.login.clone());
-        match login {
-            Some((cause, reason)) if error::is_unreachable(code) => error::from_code(cause, &reason),
-            _ => error::from_code(code, text),
+        match self.login() {
+            Some(login) if error::is_unreachable(code) => error::from_code(login.code, &login.reason),
+            Some(_) | None => error::from_code(code, text),
         }
     }
 
@@ -123,6 +144,8 @@ fn common(config: &Config) -> ClientConfig {
         client.set(name, value);
     }
     client.set("bootstrap.servers", &config.brokers);
+    // A producer would have brokers make a topic anew that was deleted, and what it held would be missing in silence.
+    client.set("allow.auto.create.topics", "false");
     client
 }
 
@@ -138,10 +161,17 @@ pub(crate) fn producer(config: &Config) -> ClientConfig {
     client.set("message.max.bytes", "1000000000");
     // While a request of a partition is on its way librdkafka sends no other, and spins as soon as a record has waited for
     // this long. What must go at once is flushed.
-    let ours = [("linger.ms", "1000"), ("batch.num.messages", "100000"), ("batch.size", BATCH_BYTES)];
-    for (name, value) in ours {
-        if config.properties.get(name).is_none() {
-            client.set(name, value);
+    // Where one property is set under two names, chance decides which of them counts.
+    let ours: [(&[&str], &str); 3] = [
+        (&["linger.ms", "queue.buffering.max.ms"], "1000"),
+        (&["batch.num.messages"], "100000"),
+        (&["batch.size"], BATCH_BYTES),
+    ];
+    for (names, value) in ours {
+        if names.iter().all(|name| config.properties.get(name).is_none())
+            && let Some(name) = names.first()
+        {
+            client.set(*name, value);
         }
     }
     match config.delivery {
@@ -167,11 +197,30 @@ pub(crate) fn consumer(config: &Config) -> ClientConfig {
     client.set("enable.partition.eof", "true");
     client.set("isolation.level", "read_committed");
     client.set("fetch.wait.max.ms", "10");
-    client.set("allow.auto.create.topics", "false");
     client
 }
 
 /// The administrator.
 pub(crate) fn administrator(config: &Config) -> ClientConfig {
     common(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_sets_counts_under_each_of_its_names() {
+        let linger = |set: &[(&str, &str)]| {
+            let mut config = Config::new("shop", "127.0.0.1:9092");
+            for (name, value) in set {
+                config.properties.set(name, (*value).to_owned(), |_, _| String::new()).unwrap();
+            }
+            let client = producer(&config);
+            ["linger.ms", "queue.buffering.max.ms"].map(|name| client.get(name).map(str::to_owned))
+        };
+        assert_eq!(linger(&[]), [Some("1000".to_owned()), None]);
+        assert_eq!(linger(&[("linger.ms", "5")]), [Some("5".to_owned()), None]);
+        assert_eq!(linger(&[("queue.buffering.max.ms", "5")]), [None, Some("5".to_owned())]);
+    }
 }

@@ -17,7 +17,7 @@
 //! | TW-KAFKA-013 | operator | the stored position cannot be read | use the release that wrote it |
 //! | TW-KAFKA-014 | operator | a topic has another number of partitions than before | `partition_change = "accept"`, or a new topic |
 //! | TW-KAFKA-015 | operator | a table's name makes no topic name | another `topic` pattern |
-//! | TW-KAFKA-016 | operator | two tables make the same topic name | another `topic` pattern |
+//! | TW-KAFKA-016 | operator | two tables make the same topic name, or one that of the position topic | another `topic` pattern, or another `position_topic` |
 //! | TW-KAFKA-017 | transient | any other error of the brokers | see the message |
 //! | TW-KAFKA-018 | operator | the brokers do not take a record or a request | see the message; for a compacted topic give the table a key |
 //! | TW-KAFKA-019 | transient | a transaction that somebody left open hides the position | wait until it times out |
@@ -114,8 +114,9 @@ pub(crate) fn is_too_large(code: Code) -> bool {
     TOO_LARGE.contains(&code)
 }
 
+/// Whether a topic is not there: not for its name, which Kafka could not take.
 pub(crate) fn is_missing_topic(code: Code) -> bool {
-    NO_TOPIC.contains(&code)
+    NO_TOPIC.contains(&code) && code != Code::InvalidTopic
 }
 
 pub(crate) fn is_unreachable(code: Code) -> bool {
@@ -145,6 +146,13 @@ pub(crate) fn from_code(code: Code, text: &str) -> Error {
         let message = "`transaction.timeout.ms` is more than the brokers' `transaction.max.timeout.ms`";
         return Error::operator("TW-KAFKA-010", message)
             .remedy("write below [sink.kafka.properties]: \"transaction.timeout.ms\" = \"…\" with at most what the brokers allow");
+    }
+    if code == Code::InvalidTopic {
+        return Error::operator("TW-KAFKA-006", format!("the brokers refuse the topic's name: {text}")).remedy(
+            "a name of at most 249 letters, digits, `.`, `_` and `-`; where it is one, there is a topic already whose \
+             name differs in `.` and `_` only, which brokers do not take: write another `topic`, `prefix` or \
+             `position_topic` below [sink.kafka]",
+        );
     }
     let (kind, number) = match () {
         () if listed(UNREACHABLE) => (ErrorKind::Transient, "TW-KAFKA-001"),
@@ -200,8 +208,9 @@ pub(crate) fn right_to_send(
 
 /// The error of a call of rdkafka.
 pub(crate) fn from_rdkafka(error: &KafkaError) -> Error {
-    if let KafkaError::ClientConfig(_, description, key, _) = error {
-        return property(key, description);
+    if let KafkaError::ClientConfig(_, description, key, value) = error {
+        // What a reference stands for is never told.
+        return property(key, &description.replace(&format!("\"{value}\""), "…"));
     }
     if let KafkaError::ClientCreation(text) = error {
         return creation(text);
@@ -249,7 +258,11 @@ pub(crate) fn too_large(about: &str, key_columns: &[String], topic: &str, bytes:
         [] => "which has no key".to_owned(),
         columns => format!("with the key {}", columns.join(", ")),
     };
-    let message = format!("a record of {about}, {key}, has {bytes} bytes, more than the topic {topic} takes");
+    // Whether it is the record alone is not told by the brokers.
+    let message = format!(
+        "a record of {about}, {key}, has {bytes} bytes; it, or the request it shares with others, is more than the topic \
+         {topic} takes"
+    );
     Error::operator("TW-KAFKA-007", message).remedy(format!(
         "kafka-configs --alter --entity-type topics --entity-name {topic} --add-config max.message.bytes=…; where every \
          record is small enough, write below [sink.kafka.properties]: \"batch.size\" = \"…\" with less than that"
@@ -299,6 +312,14 @@ pub(crate) fn topics_collide(topic: &str, first: &str, second: &str) -> Error {
     let message = format!("the tables {first} and {second} both make the topic {topic}");
     Error::operator("TW-KAFKA-016", message)
         .remedy("write another `topic` below [sink.kafka], or leave one of the tables out of `tables`")
+}
+
+/// The position would stand among other records, and could not be read back.
+pub(crate) fn position_not_alone(topic: &str, what: &str) -> Error {
+    let message = format!("{what} would go to {topic}, which is the position topic");
+    Error::operator("TW-KAFKA-016", message).remedy(
+        "write another `topic` or `position_topic` below [sink.kafka], or leave the table out of `tables`",
+    )
 }
 
 pub(crate) fn position_hidden(topic: &str) -> Error {

@@ -2,7 +2,6 @@
 //! written last, and the first position of a pipeline that is to go on from there.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -62,6 +61,9 @@ pub fn written_since(config: &Config, since_ms: i64, mut show: impl FnMut(&[u8])
     let start = format!("{}.", config.naming.prefix);
     let mut partitions = reading.partitions(|name| name.starts_with(&start))?;
     if partitions.count() == 0 {
+        tracing::warn!(
+            "no topic's name begins with {start}: what was written after the offsets were noted cannot be told"
+        );
         return Ok(());
     }
     partitions.set_all_offsets(Offset::Offset(since_ms)).map_err(|error| reading.blame(&error))?;
@@ -103,27 +105,10 @@ impl Reading {
         partitions: &TopicPartitionList,
         mut show: impl FnMut(&BorrowedMessage<'_>),
     ) -> Result<()> {
-        let consumer = &self.topics.consumer;
-        consumer.assign(partitions).map_err(|error| self.blame(&error))?;
-        let (mut ended, mut last) = (0, Instant::now());
-        while ended < partitions.count() {
-            match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    last = Instant::now();
-                    show(&message);
-                }
-                Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
-                // No group is used here, so no right on one is needed.
-                Some(Err(error)) if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) => {}
-                Some(Err(error)) if !error.rdkafka_error_code().is_some_and(error::is_unreachable) => {
-                    return Err(self.blame(&error));
-                }
-                Some(Err(_)) | None if last.elapsed() > PATIENCE => {
-                    return Err(self.topics.noted.blame(Code::OperationTimedOut, "no answer"));
-                }
-                Some(Err(_)) | None => {}
-            }
-        }
-        consumer.unassign().map_err(|error| self.blame(&error))
+        self.topics.read_to_ends(partitions, |message| {
+            show(message);
+            Ok(())
+        })?;
+        self.topics.end_reading()
     }
 }

@@ -15,7 +15,7 @@
 //! | `partition` | which partition a key belongs to |
 //! | `producer`, `native` | arenas in, records out; librdkafka's C interface made safe |
 //! | `client`, `properties`, `token` | what librdkafka is set to, and by whom |
-//! | `topics`, `position` | topics at the brokers; the position topic and reading it back |
+//! | `topics`, `reading`, `position` | topics at the brokers; what is in them; the position topic and reading it back |
 //! | `handover` | the offsets that Kafka Connect keeps, and a pipeline's first position |
 //! | `sink`, `check` | the [`Sink`](tailwater_core::Sink), and everything `tailwater check` finds |
 //!
@@ -36,6 +36,7 @@ mod partition;
 mod position;
 mod producer;
 mod properties;
+mod reading;
 mod routes;
 mod sink;
 mod token;
@@ -166,6 +167,22 @@ impl Config {
     fn transaction_timeout(&self) -> Duration {
         let set = self.properties.get("transaction.timeout.ms").and_then(|text| text.parse().ok());
         Duration::from_millis(set.unwrap_or(15 * 60 * 1000))
+    }
+
+    /// The topics of records that belong to no table.
+    fn other_topics(&self) -> Vec<String> {
+        match self.format {
+            Format::Debezium | Format::Row => self.debezium.other_topics().collect(),
+            Format::Json => vec![json::message_topic(&self.naming)],
+        }
+    }
+
+    /// Refuses a position topic that is meant for other records too.
+    fn position_alone(&self) -> Result<()> {
+        if self.other_topics().contains(&self.position_topic) {
+            return Err(error::position_not_alone(&self.position_topic, "what belongs to no table"));
+        }
+        Ok(())
     }
 
     fn token_file(&self) -> Option<token::TokenFile> {

@@ -7,21 +7,20 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::ResourceSpecifier;
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
+use tailwater_core::error::Doing as _;
 use tailwater_core::{Error, Position, Result};
 
 use crate::native;
-use crate::topics::Topics;
+use crate::topics::{PATIENCE, Topics};
 use crate::{Config, error};
 
 /// How the topic is made. Small segments, as only whole ones are compacted, and all of it is read at a start.
 pub(crate) const SETTINGS: &[(&str, &str)] =
     &[("cleanup.policy", "compact"), ("segment.bytes", "16777216"), ("min.cleanable.dirty.ratio", "0.1")];
-/// How long to wait for the next record, and for a transaction to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait for a transaction to end.
 const HIDDEN: Duration = Duration::from_secs(2);
 
 /// What the topic holds.
@@ -144,40 +143,16 @@ pub(crate) fn read_to_end(config: &Config, topics: &Topics) -> Result<Stored> {
 /// As [`read_to_end`].
 pub(crate) fn read(config: &Config, topics: &Topics) -> Result<Stored> {
     let topic = &config.position_topic;
-    let blame = |error: &KafkaError| topics.noted.blame_for(error).doing(format!("read {topic}"));
+    let reading = || format!("read {topic}");
     topics.log_in()?;
-    let mut assignment = TopicPartitionList::new();
-    assignment.add_partition_offset(topic, 0, Offset::Beginning).map_err(|error| blame(&error))?;
-    topics.consumer.assign(&assignment).map_err(|error| blame(&error))?;
+    let mut partition = TopicPartitionList::new();
+    let added = partition.add_partition_offset(topic, 0, Offset::Beginning);
+    added.map_err(|error| topics.noted.blame_for(&error)).doing(reading)?;
     let mut stored = Stored::default();
-    let mut last = Instant::now();
-    loop {
-        match topics.consumer.poll(Duration::from_millis(100)) {
-            Some(Ok(message)) => {
-                stored.take(config, &message)?;
-                last = Instant::now();
-            }
-            Some(Err(KafkaError::PartitionEOF(_))) => break,
-            // No group is used here, so no right on one is needed.
-            Some(Err(error)) if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) => {}
-            Some(Err(error)) if !passes(&error) => return Err(blame(&error)),
-            Some(Err(_)) | None if last.elapsed() > PATIENCE => {
-                return Err(topics
-                    .noted
-                    .blame(Code::OperationTimedOut, "no answer")
-                    .doing(format!("read {topic}")));
-            }
-            Some(Err(_)) | None => {}
-        }
-    }
+    topics.read_to_ends(&partition, |message| stored.take(config, message)).doing(reading)?;
     stored.end = native::high_watermark(&topics.consumer, topic, 0);
-    topics.consumer.unassign().map_err(|error| blame(&error))?;
+    topics.end_reading().doing(reading)?;
     Ok(stored)
-}
-
-/// Whether librdkafka tries again by itself.
-fn passes(error: &KafkaError) -> bool {
-    error.rdkafka_error_code().is_some_and(error::is_unreachable)
 }
 
 impl Stored {

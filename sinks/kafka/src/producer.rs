@@ -348,7 +348,7 @@ impl Producer {
     /// The error for a code, of one topic where that is known.
     fn blame(&self, code: Code, text: &str, topic: Option<&str>) -> Error {
         let topics = topic.map_or_else(|| self.sent_to(), |topic| vec![topic]);
-        if error::is_missing_topic(code) && code != Code::InvalidTopic {
+        if error::is_missing_topic(code) {
             return error::topic_unknown(text, &topics);
         }
         error::right_to_send(code, text, &topics, &self.transactional_id)

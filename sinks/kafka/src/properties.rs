@@ -59,10 +59,13 @@ const REFUSED: &[(&[&str], &str)] = &[
             "enable.auto.offset.store",
             "auto.offset.reset",
             "enable.partition.eof",
-            "allow.auto.create.topics",
             "check.crcs",
         ],
         "it would change how the position is read back",
+    ),
+    (
+        &["allow.auto.create.topics"],
+        "topics are made here as `topics` in [sink.kafka] says, and none that was written before",
     ),
     (
         &["delivery.report.only.error", "dr_cb", "dr_msg_cb", "produce.offset.report"],
@@ -71,6 +74,10 @@ const REFUSED: &[(&[&str], &str)] = &[
     (
         &["enable.sasl.oauthbearer.unsecure.jwt", "sasl.oauthbearer.method", "sasl.oauthbearer.config"],
         "`oauth_token_file` in [sink.kafka] says where the token is",
+    ),
+    (
+        &["test.mock.num.brokers", "test.mock.broker.rtt"],
+        "librdkafka would write to brokers of its own, which keep nothing",
     ),
     (&["log_cb", "log_level", "log.queue", "error_cb", "opaque"], "`TAILWATER_LOG` says what is logged"),
 ];

@@ -36,8 +36,10 @@ pub(crate) struct Routes {
     naming: Naming,
     all: Vec<Target>,
     index: HashMap<Target, Route>,
-    /// Which names of schema and table a topic was made from.
-    made_from: HashMap<String, String>,
+    /// Which names of schema and table a topic was made from, and by which table first ([`Table::id`]).
+    made_from: HashMap<String, (String, u64)>,
+    /// The topic of the position, which no table may be written to.
+    position: Option<String>,
 }
 
 /// The longest name that Kafka takes.
@@ -64,9 +66,11 @@ impl Naming {
 
     /// The topic of a table, with `_` for what Kafka does not take in a name, as Debezium has it.
     pub fn topic(&self, schema: &str, table: &str) -> String {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let named = self.fill(schema, table);
-        named.chars().map(|c| if allowed(c) { c } else { '_' }).collect()
+        let allowed = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        // In UTF-16 as Java does: what lies beyond the basic plane is replaced twice.
+        let units = self.fill(schema, table);
+        let fits = |unit: u16| u8::try_from(unit).ok().map(char::from).filter(allowed);
+        units.encode_utf16().map(|unit| fits(unit).unwrap_or('_')).collect()
     }
 
     /// The pattern with its names in place, as they are.
@@ -99,27 +103,40 @@ impl Naming {
 
 impl Routes {
     pub(crate) fn new(naming: Naming) -> Self {
-        Self { naming, all: Vec::new(), index: HashMap::new(), made_from: HashMap::new() }
+        Self { naming, all: Vec::new(), index: HashMap::new(), made_from: HashMap::new(), position: None }
     }
 
     /// The route of the rows of `table`, whose records have the columns `key` for their key.
     ///
     /// # Errors
-    /// `Operator` where the name is too long for Kafka, or is that of another table's topic although the pattern
-    /// means them to have one each.
+    /// `Operator` where the name is too long for Kafka, is that of the position topic, or of another table's although
+    /// the pattern means them to have one each.
     pub(crate) fn table(&mut self, table: &Table, key: &[usize]) -> Result<Route> {
         let topic = self.naming.topic(&table.schema, &table.name);
         if topic.len() > TOPIC_NAME_MAX || matches!(topic.as_str(), "" | "." | "..") {
             return Err(error::topic_name(&table.full_name(), &topic));
         }
+        if self.position.as_ref() == Some(&topic) {
+            return Err(error::position_not_alone(&topic, &table.full_name()));
+        }
         let parts = self.naming.parts(&table.schema, &table.name);
-        let owner = self.made_from.entry(topic.clone()).or_insert_with(|| parts.clone());
+        let (owner, id) = self.made_from.entry(topic.clone()).or_insert_with(|| (parts.clone(), table.id));
         if *owner != parts {
-            return Err(error::topics_collide(&topic, owner, &parts));
+            // A table that was renamed is the same one.
+            if *id != table.id {
+                return Err(error::topics_collide(&topic, owner, &parts));
+            }
+            *owner = parts;
         }
         let column = |&index: &usize| table.columns.get(index).map(|column| column.name.clone());
         let key_columns = key.iter().filter_map(column).collect();
         Ok(self.add(Target { topic, about: table.full_name(), key_columns }))
+    }
+
+    /// The route to the topic of the position.
+    pub(crate) fn position(&mut self, topic: &str) -> Route {
+        self.position = Some(topic.to_owned());
+        self.other(topic, "the position")
     }
 
     /// The route to `topic` for records that belong to no table: messages, transactions, heartbeats.
@@ -168,7 +185,8 @@ mod tests {
             vec![Column { id: 1, name: "id".to_owned(), kind, source_type, type_id: 23, fill, declared }];
         let (schema, name) = (schema.to_owned(), name.to_owned());
         let (key, declared_key) = (vec![0], vec![0]);
-        Table { id: 1, schema, name, columns, key, declared_key, streamed_from_birth: true }
+        let id = schema.bytes().chain(name.bytes()).fold(0, |id, byte| id * 31 % 1_000_003 + u64::from(byte));
+        Table { id, schema, name, columns, key, declared_key, streamed_from_birth: true }
     }
 
     #[test]
@@ -180,6 +198,8 @@ mod tests {
         check("{prefix}.{schema}.{table}", "shop.public._l_preise");
         check("{table}-{table}", "_l_preise-_l_preise");
         check("all", "all");
+        // As Debezium, whose characters are Java's.
+        assert_eq!(naming("{table}").topic("", "\u{1F418}.t"), "__.t");
         for wrong in ["", "{", "{a}", "{prefix", "{}"] {
             assert!(Naming::check(wrong).is_err(), "{wrong}");
         }
@@ -205,6 +225,25 @@ mod tests {
         check("{table}", ["a", "t"], ["b", "t"], Ok(()));
         check("all", ["a", "t"], ["b", "u"], Ok(()));
         check(full, ["a", "t"], ["a", &"long".repeat(70)], Err("TW-KAFKA-015"));
+    }
+
+    #[test]
+    fn a_renamed_table_keeps_its_topic_where_both_names_make_it() {
+        let mut routes = Routes::new(naming("{prefix}.{schema}.{table}"));
+        let before = table("a", "x y");
+        let after = Table { name: "x_y".to_owned(), ..before.clone() };
+        let route = routes.table(&before, &[0]).unwrap();
+        let renamed = routes.table(&after, &[0]).unwrap();
+        assert_eq!(routes.all()[route.index()].topic, routes.all()[renamed.index()].topic);
+    }
+
+    #[test]
+    fn no_table_is_written_to_the_position_topic() {
+        let mut routes = Routes::new(naming("{table}"));
+        routes.position("p");
+        let error = routes.table(&table("a", "p"), &[0]).unwrap_err();
+        assert_eq!(error.code(), "TW-KAFKA-016", "{error}");
+        routes.table(&table("a", "q"), &[0]).unwrap();
     }
 
     #[test]

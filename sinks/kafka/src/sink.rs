@@ -76,6 +76,7 @@ impl Sink for Kafka {
         let config = &self.config;
         let noted = Noted::default();
         let mut topics = Topics::new(config, &noted)?;
+        config.position_alone()?;
         topics
             .ensure(&[&config.position_topic], position::SETTINGS, &HashMap::new())
             .doing(|| "prepare the position topic")?;
@@ -85,7 +86,7 @@ impl Sink for Kafka {
         let stored = position::read_to_end(config, &topics)?;
 
         let mut routes = Routes::new(config.naming.clone());
-        let position_route = routes.other(&config.position_topic, "the position");
+        let position_route = routes.position(&config.position_topic);
         producer.add_route(&config.position_topic, "the position", 1)?;
         let encoder: Box<dyn Encode> = match config.format {
             Format::Debezium => Box::new(Debezium::events(config.debezium.clone())),

@@ -310,7 +310,7 @@ fn of_kind<'t>(found: &[(&'t str, Found)], wanted: impl Fn(Found) -> bool) -> Ve
 fn read(topic: &MetadataTopic) -> Result<Found> {
     if let Some(error) = topic.error() {
         let code = Code::from(error);
-        if error::is_missing_topic(code) && code != Code::InvalidTopic {
+        if error::is_missing_topic(code) {
             return Ok(Found::Missing);
         }
         if code == Code::LeaderNotAvailable {

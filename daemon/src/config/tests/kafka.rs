@@ -32,6 +32,40 @@ configs = { "retention.ms" = -1, "cleanup.policy" = "compact" }
 "linger.ms" = 10
 "#;
 
+#[test]
+fn brokers_are_hosts_with_ports() {
+    let check = |brokers: &str, fits: bool| {
+        let file = with_kafka(&format!("[sink.kafka]\nbrokers = {brokers:?}\n"));
+        let answer = read("shop.toml", &file).map(drop).map_err(|error| error.to_string());
+        assert_eq!(answer.is_ok(), fits, "{brokers:?}: {answer:?}");
+        // Whoever writes a login there reads it nowhere else.
+        assert!(!answer.is_err_and(|error| error.contains("secret")));
+    };
+    for right in
+        ["one", "one:9092", " one:9092 , two-2.example:1,", "[::1]:9092", "127.0.0.1:9", "SASL_SSL://a:9"]
+    {
+        check(right, true);
+    }
+    for wrong in
+        ["", " ", ",", "one:", "one:0", "one:65536", ":9092", "http://one:9", "me:secret@one:9092", "a b:9"]
+    {
+        check(wrong, false);
+    }
+}
+
+#[test]
+fn secrets_are_references() {
+    let properties = |line: &str| {
+        let sink = format!("[sink.kafka]\nbrokers = \"one:9092\"\n[sink.kafka.properties]\n{line}\n");
+        read("shop.toml", &with_kafka(&sink)).map(drop).map_err(|error| error.to_string())
+    };
+    properties("\"sasl.password\" = \"${env:PGPASSWORD}\"").unwrap();
+    let error = properties("\"sasl.password\" = \"secret\"").unwrap_err();
+    assert!(error.contains("`sasl.password` is a secret") && !error.contains("\"secret"), "{error}");
+    let error = properties("\"security.protocol\" = \"${env:PGPASSWORD}\"").unwrap_err();
+    assert!(error.contains("`security.protocol`") && !error.contains("tr@tra"), "{error}");
+}
+
 /// The file that is right, with the sink that follows.
 fn with_kafka(sink: &str) -> String {
     GOOD.split("[sink").next().unwrap().to_owned() + sink.trim_start()

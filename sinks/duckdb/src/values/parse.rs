@@ -72,7 +72,7 @@ impl Parser {
             },
             ColumnType::List(element) => self.write_list(element, text, column, row)?,
             // No source type has these columns.
-            ColumnType::UBigInt | ColumnType::HugeInt => Fit::No,
+            ColumnType::HugeInt => Fit::No,
         };
         Ok(fit)
     }

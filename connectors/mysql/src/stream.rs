@@ -1,0 +1,249 @@
+//! Following the log: events from the server into batches. The server keeps nothing for us and is told nothing; where to
+//! go on from is only in the target.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tailwater_core::error::Doing as _;
+use tailwater_core::{Batch, Result};
+use tailwater_transport::Pace;
+use tokio::time::Instant;
+
+use crate::assemble::{Assembler, Settings, Step};
+use crate::binlog::plan::Plan;
+use crate::catalog;
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::ddl::Name;
+use crate::dump::{Dump, Log, Start};
+use crate::error;
+use crate::place::{Place, file_number};
+use crate::shapes::Facts;
+use crate::unpack::Unpacker;
+
+/// An event that was written longer before it came means that there is a backlog. The log has whole seconds.
+const BEHIND_SECONDS: u64 = 2;
+/// While there is one, a batch is filled for this long before the sink gets it.
+const GATHER_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The session for questions about tables, or the question it is asked.
+enum Catalogue {
+    Idle(Connection),
+    Asked(Pin<Box<dyn Future<Output = (Connection, Result<Option<Facts>>)> + Send>>),
+    /// A question failed, and the attempt with it.
+    Gone,
+}
+
+/// Where to start.
+pub(crate) struct From {
+    /// What the target has been told of the source.
+    pub(crate) source: String,
+    pub(crate) place: Place,
+    /// Events of the transaction after it that the target has.
+    pub(crate) event: u64,
+    /// The end of the log when the source was opened.
+    pub(crate) head: Place,
+    /// The log files then, with their bytes.
+    pub(crate) files: Vec<(String, u64)>,
+    /// Names of tables are folded to lower case.
+    pub(crate) lower_case: bool,
+}
+
+/// A running dump of the log.
+pub(crate) struct Stream {
+    log: Log,
+    catalogue: Catalogue,
+    config: Arc<Config>,
+    assembler: Assembler<Plan>,
+    unpacker: Unpacker,
+    head: Place,
+    files: Vec<(String, u64)>,
+    caught_up: bool,
+    /// Transactions read so far.
+    commits: u64,
+    /// What the last batch was said to end with: commits, and events after the last one.
+    marked: (u64, u64),
+    moved: Instant,
+    /// While there is a backlog, when the batch goes to the sink at the earliest.
+    gather_until: Instant,
+}
+
+impl Stream {
+    /// Asks the server for its log. `catalogue` is a session of its own.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub(crate) async fn start(catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
+        let From { source, place, event, head, files, lower_case } = from;
+        let start = match &place {
+            Place::Gtids(set) => Start::Executed(set.encode()),
+            Place::Maria(list) => Start::After(list.to_string()),
+            Place::File { file, offset } => Start::File { name: file.clone(), position: *offset },
+        };
+        let dump = Dump {
+            server_id: config.server_id,
+            uuid: config.uuid.clone(),
+            start,
+            heartbeat: config.heartbeat,
+        };
+        let connection = Connection::open(&config.url).await.doing(|| "open a session for the log")?;
+        let log = connection.dump(&dump).await?;
+        let caught_up = event == 0 && place.includes(&head);
+        let settings = Settings { tables: config.tables.clone(), lower_case, source };
+        let now = Instant::now();
+        Ok(Self {
+            log,
+            catalogue: Catalogue::Idle(catalogue),
+            config,
+            assembler: Assembler::new(settings, place, event),
+            unpacker: Unpacker::new()?,
+            head,
+            files,
+            caught_up,
+            commits: 0,
+            marked: (0, event),
+            moved: now,
+            gather_until: now,
+        })
+    }
+
+    /// As [`Source::read`](tailwater_core::Source::read). Cancel-safe: what must outlive a dropped future is in `self`.
+    pub(crate) async fn read(&mut self, batch: &mut Batch) -> Result<()> {
+        // Counted before a shape is added: one that fills the batch must end the read too.
+        let (events, was_caught_up) = (batch.len(), self.caught_up);
+        if events == 0 {
+            self.gather_until = Instant::now() + GATHER_INTERVAL;
+        }
+        loop {
+            self.look_up(batch).await?;
+            let gathers = self.is_behind() && Instant::now() < self.gather_until;
+            self.decode(batch, batch.cut_at_commit && !gathers)?;
+            let moved = self.mark(batch);
+            let done = !gathers || batch.is_full() || !self.is_behind();
+            if self.is_asking() {
+                continue;
+            }
+            if done && (moved || batch.len() > events || self.caught_up != was_caught_up) {
+                return Ok(());
+            }
+            self.wait().await?;
+        }
+    }
+
+    fn is_asking(&self) -> bool {
+        self.assembler.asked().is_some()
+    }
+
+    /// Decodes what has arrived, until there is no more, a table must be looked up, or the batch is to be cut.
+    fn decode(&mut self, batch: &mut Batch, cut_at_commit: bool) -> Result<()> {
+        while !self.is_asking() && !batch.is_full() {
+            let doing = |assembler: &Assembler<Plan>| format!("read the log at {}", assembler.whereabouts());
+            let inner = self.unpacker.apply_inner(&mut self.assembler, batch);
+            let step = match inner.doing(|| doing(&self.assembler))? {
+                Some(step) => step,
+                None => {
+                    let Some(event) = self.log.event()? else { return Ok(()) };
+                    let step = self.unpacker.apply(event, &mut self.assembler, batch);
+                    step.doing(|| doing(&self.assembler))?
+                }
+            };
+            match step {
+                Step::Continue | Step::Asks => {}
+                Step::Committed => {
+                    self.commits += 1;
+                    if !self.caught_up {
+                        self.caught_up = self.assembler.place().includes(&self.head);
+                    }
+                    if cut_at_commit && batch.has_events() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets where the batch ends; whether that moved. Without events the position moves only now and then, and once
+    /// when caught up.
+    fn mark(&mut self, batch: &mut Batch) -> bool {
+        let marked = (self.commits, self.assembler.event());
+        if marked == self.marked {
+            return false;
+        }
+        let due = self.moved.elapsed() >= self.config.idle_position_interval;
+        if !batch.has_events() && !self.caught_up && !due {
+            return false;
+        }
+        (self.marked, self.moved) = (marked, Instant::now());
+        self.assembler.mark(&mut batch.to);
+        true
+    }
+
+    /// Answers what the assembler asks. Cancel-safe: the question is kept.
+    async fn look_up(&mut self, batch: &mut Batch) -> Result<()> {
+        while let Some(name) = self.assembler.asked() {
+            self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
+                Catalogue::Idle(connection) => Catalogue::Asked(Box::pin(ask(connection, name.clone()))),
+                Catalogue::Asked(question) => Catalogue::Asked(question),
+                Catalogue::Gone => return Err(error::ended()),
+            };
+            let Catalogue::Asked(question) = &mut self.catalogue else { continue };
+            let (connection, facts) = question.as_mut().await;
+            self.catalogue = Catalogue::Idle(connection);
+            if self.assembler.answer(facts?.as_ref(), batch)? == Step::Committed {
+                self.commits += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a backlog: then it is read in big gulps, which costs both sides far less per change.
+    fn is_behind(&self) -> bool {
+        !self.caught_up || self.assembler.seconds().is_some_and(|second| second + BEHIND_SECONDS < now_s())
+    }
+
+    /// Waits until more has arrived, or the position is due. Cancel-safe.
+    async fn wait(&mut self) -> Result<()> {
+        let behind = self.is_behind();
+        self.log.set_pace(if behind { Pace::Gulps } else { Pace::Eager });
+        let now = Instant::now();
+        let mut due = now + self.config.heartbeat;
+        if (self.commits, self.assembler.event()) != self.marked {
+            due = (self.moved + self.config.idle_position_interval).max(now + Duration::from_millis(10));
+        }
+        if behind && self.gather_until > now {
+            due = due.min(self.gather_until);
+        }
+        tokio::select! {
+            biased;
+            filled = self.log.fill() => filled,
+            () = tokio::time::sleep_until(due) => Ok(()),
+        }
+    }
+
+    /// As [`Source::caught_up`](tailwater_core::Source::caught_up).
+    pub(crate) fn caught_up(&self) -> bool {
+        self.caught_up
+    }
+
+    /// As [`Source::behind_bytes`](tailwater_core::Source::behind_bytes): of the log as it was when the source was opened.
+    pub(crate) fn behind_bytes(&self) -> Option<u64> {
+        if self.caught_up {
+            return Some(0);
+        }
+        let (file, offset) = self.assembler.log_end()?;
+        let here = file_number(file);
+        let left = self.files.iter().filter(|(name, _)| file_number(name) >= here).map(|(_, bytes)| *bytes);
+        Some(left.sum::<u64>().saturating_sub(offset))
+    }
+}
+
+async fn ask(mut connection: Connection, name: Name) -> (Connection, Result<Option<Facts>>) {
+    let facts = catalog::facts(&mut connection, &name).await;
+    (connection, facts)
+}
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
