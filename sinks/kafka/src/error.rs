@@ -27,6 +27,7 @@
 //! | TW-KAFKA-023 | operator | `message.key.columns` names a column that a table it matches does not have | correct it |
 //! | TW-KAFKA-024 | operator | two fields of a row would have the same name | another `add.fields.prefix`, another name in `add.fields`, or another `field.name.adjustment.mode` |
 //! | TW-KAFKA-025 | operator | a pipeline that is to begin at another reader's position has one already | another name for the file, or remove the position topic |
+//! | TW-KAFKA-026 | operator | `include.schema.changes = true` for MySQL or MariaDB, whose statements are not kept | set it to false |
 //! | TW-KAFKA-030 | warning of `check` | a topic has one replica only, or may lose acknowledged records | raise its replication or `min.insync.replicas` |
 //! | TW-KAFKA-031 | warning of `check` | a setting of a topic or of the brokers cannot be read, so it is not checked | give the right to describe configurations |
 //! | TW-KAFKA-032 | warning of `check` | `batch.size` is more than a topic's `max.message.bytes` | lower `batch.size` |
@@ -342,6 +343,14 @@ pub(crate) fn key_column_unknown(table: &str, asked: &str) -> Error {
     let message = format!("`message.key.columns` asks for {asked}, but {table} has no such column");
     Error::operator("TW-KAFKA-023", message).remedy(
         "correct `message.key.columns` below [sink.kafka.debezium]; its columns are regular expressions too",
+    )
+}
+
+pub(crate) fn no_schema_changes() -> Error {
+    let message = "`include.schema.changes` asks for the statements that change tables, which are not read from the log: \
+                   no record of them can be written";
+    Error::operator("TW-KAFKA-026", message).remedy(
+        "\"include.schema.changes\" = false below [sink.kafka.debezium]; with `schemas.enable` each record says what its table is",
     )
 }
 

@@ -55,6 +55,9 @@ pub struct Config {
     pub extended_headers: bool,
     /// `money.fraction.digits`
     pub money_digits: u16,
+    /// `include.schema.changes`, where it is set to true. For Postgres neither connector writes any; of MySQL and MariaDB
+    /// Debezium does where it is not set, too, and here it is refused.
+    pub schema_changes: bool,
     /// The options of `format = "row"`.
     pub rows: Rows,
 }
@@ -243,6 +246,7 @@ impl Config {
             heartbeat_ms: 0,
             extended_headers: true,
             money_digits: 2,
+            schema_changes: false,
             rows: Rows::default(),
         }
     }
@@ -274,8 +278,7 @@ impl Config {
             "heartbeat.interval.ms" => self.heartbeat_ms = number(value)?,
             "extended.headers.enabled" => self.extended_headers = flag(value)?,
             "money.fraction.digits" => self.money_digits = number(value)?,
-            // Nothing in Postgres' stream is a schema change event: neither connector writes any.
-            "include.schema.changes" => _ = flag(value)?,
+            "include.schema.changes" => self.schema_changes = flag(value)?,
             _ => self.rows.set(name, value)?,
         }
         Ok(())

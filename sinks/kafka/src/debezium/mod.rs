@@ -55,6 +55,7 @@ use self::source::Connector;
 use self::table::Prepared;
 use self::transactions::{Counts, InTransaction};
 use crate::encode::{Encode, Place, Records, Span};
+use crate::error;
 use crate::routes::{Route, Routes};
 
 const NEW_KEY: &[u8] = b"__debezium.newkey";
@@ -138,7 +139,7 @@ impl Debezium {
     /// # Errors
     /// `Operator` where it cannot be written as it is asked for.
     pub(crate) fn check(&mut self, table: &Arc<Table>, routes: &mut Routes) -> Result<bool> {
-        self.connector = Connector::guess(table);
+        self.enter_connector(Connector::guess(table))?;
         self.enter_table(table, routes)?;
         Ok(self.tables.get(self.last).is_some_and(Prepared::has_key))
     }
@@ -164,14 +165,23 @@ impl Debezium {
     /// Which connector's records are written says the position's first word. It is known with the first event, and a
     /// pipeline has one source.
     #[inline]
-    fn enter_source(&mut self, source: &str) {
+    fn enter_source(&mut self, source: &str) -> Result<()> {
         let is_of = |connector: &Connector| connector.is_of(source);
         if let Some(connector) = (!is_of(self.connector)).then(|| Connector::of(source)).flatten() {
-            self.connector = connector;
+            self.enter_connector(connector)?;
             self.tables.clear();
             self.index.clear();
             self.last = usize::MAX;
         }
+        Ok(())
+    }
+
+    fn enter_connector(&mut self, connector: &'static Connector) -> Result<()> {
+        if self.config.schema_changes && connector.dialect.is_binlog() {
+            return Err(error::no_schema_changes());
+        }
+        self.connector = connector;
+        Ok(())
     }
 
     fn transaction_route(&mut self, routes: &mut Routes) -> Route {
@@ -364,7 +374,7 @@ impl Encode for Debezium {
         routes: &mut Routes,
         out: &mut Records,
     ) -> Result<()> {
-        self.enter_source(place.source);
+        self.enter_source(place.source)?;
         self.headers.name_run(&self.config, self.connector, place.now_us);
         let table = match event.change {
             Change::Insert { table, .. }
@@ -431,7 +441,10 @@ impl Encode for Debezium {
     }
 
     fn pause(&mut self, place: Place<'_>, routes: &mut Routes, out: &mut Records) {
-        self.enter_source(place.source);
+        if self.enter_source(place.source).is_err() {
+            // The first event tells.
+            return;
+        }
         self.headers.name_run(&self.config, self.connector, place.now_us);
         self.messages.heartbeat(place.now_us, &self.config, routes, out);
     }

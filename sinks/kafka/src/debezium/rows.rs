@@ -236,7 +236,7 @@ mod tests {
                 ("POSITION".to_owned(), Fact::LogOffset),
             ]
         );
-        for wrong in ["file", "source.op", "after.id", "op:a:b", "op:", ".op"] {
+        for wrong in ["files", "source.op", "after.id", "op:a:b", "op:", ".op"] {
             assert!(names(wrong).unwrap_err().contains(wrong), "{wrong}");
         }
     }

@@ -168,9 +168,10 @@ impl Connector {
             .fields
             .iter()
             .map(|Field(name, fact, optional)| {
-                let snapshot = match fact {
-                    Fact::Snapshot => format!(",{SNAPSHOTS},\"default\":\"false\""),
-                    _ => String::new(),
+                let snapshot = if *fact == Fact::Snapshot {
+                    format!(",{SNAPSHOTS},\"default\":\"false\"")
+                } else {
+                    String::new()
                 };
                 let kind = fact.kind();
                 format!("{{\"type\":\"{kind}\",\"optional\":{optional}{snapshot},\"field\":\"{name}\"}}")
@@ -261,10 +262,12 @@ impl Connector {
 
 /// What is known of an event before it is.
 fn event_scoped(fact: Fact, out: &mut Vec<u8>, holes: &mut Vec<(usize, Hole)>, follows: u64) {
-    let (before, hole, behind): (&[u8], Hole, &[u8]) = match fact {
-        Fact::Snapshot => (b"\"", Hole::Marker, b"\""),
-        Fact::Sequence => (b"\"[", Hole::LogOffset, b"\\\"]\""),
-        other => (b"", if other == Fact::LogRow { Hole::LogRow } else { Hole::LogOffset }, b""),
+    let (before, hole, behind): (&[u8], Hole, &[u8]) = if fact == Fact::Snapshot {
+        (b"\"", Hole::Marker, b"\"")
+    } else if fact == Fact::Sequence {
+        (b"\"[", Hole::LogOffset, b"\\\"]\"")
+    } else {
+        (b"", if fact == Fact::LogRow { Hole::LogRow } else { Hole::LogOffset }, b"")
     };
     out.extend_from_slice(before);
     if fact == Fact::Sequence {
