@@ -146,7 +146,7 @@ impl Stream {
     fn decode(&mut self, batch: &mut Batch, cut_at_commit: bool) -> Result<()> {
         while !self.is_asking() && !batch.is_full() {
             let doing = |assembler: &Assembler<Plan>| format!("read the log at {}", assembler.whereabouts());
-            let inner = self.unpacker.apply_inner(&mut self.assembler, batch);
+            let inner = self.unpacker.apply_inner(self.log.last(), &mut self.assembler, batch);
             let step = match inner.doing(|| doing(&self.assembler))? {
                 Some(step) => step,
                 None => {
@@ -212,6 +212,9 @@ impl Stream {
 
     /// Waits until more has arrived, or the position is due. Cancel-safe.
     async fn wait(&mut self) -> Result<()> {
+        if self.unpacker.is_walking() {
+            return Ok(());
+        }
         let behind = self.is_behind();
         self.log.set_pace(if behind { Pace::Gulps } else { Pace::Eager });
         let now = Instant::now();

@@ -66,8 +66,10 @@ impl Pipeline {
     /// Where it fails.
     #[must_use]
     pub fn query(&self, sql: &str) -> Vec<Row> {
-        let database = tailwater_duckdb::Database::open(&self.file(), &[("access_mode", "read_only")]).unwrap();
-        tailwater_duckdb::dump(&database.connect().unwrap(), sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+        let database =
+            tailwater_duckdb::Database::open(&self.file(), &[("access_mode", "read_only")]).unwrap();
+        tailwater_duckdb::dump(&database.connect().unwrap(), sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// The names of the tables of a schema that the file has.
