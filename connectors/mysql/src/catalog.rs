@@ -7,7 +7,7 @@ use tailwater_core::pattern::Patterns;
 
 use crate::connection::Connection;
 use crate::ddl::Name;
-use crate::quote::literal;
+use crate::quote::{literal, qualified};
 use crate::shapes::{ColumnFacts, Facts};
 
 /// A table that the configuration asks for.
@@ -55,13 +55,14 @@ pub(crate) async fn facts(connection: &mut Connection, name: &Name) -> Result<Op
     );
     let mut columns: Vec<ColumnFacts> =
         connection.query(&sql).await.doing(doing)?.into_iter().filter_map(column).collect();
+    if !connection.server_version().is_mariadb() {
+        columns.iter_mut().for_each(quote_default);
+    }
     if columns.is_empty() {
         return Ok(None);
     }
-    let sql = format!(
-        "SELECT index_name, column_name, sub_part FROM information_schema.statistics \
-         WHERE {is_it} AND non_unique = 0 ORDER BY index_name, seq_in_index"
-    );
+    // In the order in which the server tries them, which information_schema does not tell.
+    let sql = format!("SHOW INDEX FROM {}", qualified(&name.schema, &name.table));
     let indexes = connection.query(&sql).await.doing(doing)?;
     let unique = keys(indexes, &mut columns);
     if connection.server_version().is_mariadb() {
@@ -75,8 +76,20 @@ pub(crate) async fn facts(connection: &mut Connection, name: &Name) -> Result<Op
     Ok(Some(Facts { columns, unique, transactional: engine.as_deref() == Some("YES") }))
 }
 
+/// MySQL tells the text of a default that is a literal, where MariaDB tells the literal.
+fn quote_default(column: &mut ColumnFacts) {
+    let quoted = ["char", "varchar", "enum", "set"];
+    let word = column.column_type.split(['(', ' ']).next().unwrap_or_default();
+    if let (Some(default), false, true) =
+        (&mut column.default, column.computed_default, quoted.contains(&word))
+    {
+        *default = format!("'{}'", default.replace('\\', "\\\\").replace('\'', "''"));
+    }
+}
+
 fn column(row: Vec<Option<String>>) -> Option<ColumnFacts> {
     let [name, column_type, nullable, default, collation, octets, extra] = <[_; 7]>::try_from(row).ok()?;
+    let extra = extra.unwrap_or_default().to_ascii_uppercase();
     Some(ColumnFacts {
         name: name?,
         column_type: column_type?,
@@ -85,20 +98,24 @@ fn column(row: Vec<Option<String>>) -> Option<ColumnFacts> {
         collation: collation.and_then(|id| id.parse().ok()),
         octets: octets.and_then(|octets| octets.parse().ok()),
         key: None,
-        visible: !extra.unwrap_or_default().to_ascii_uppercase().contains("INVISIBLE"),
+        computed_default: extra.contains("DEFAULT_GENERATED"),
+        visible: !extra.contains("INVISIBLE"),
         json: false,
     })
 }
 
-/// Notes the primary key, and returns the columns of the first other unique index. An index over the beginnings of
-/// values identifies no row.
+/// Notes the primary key, and returns the columns of the first other unique index. One over the beginnings of values, or
+/// over values that may be NULL, identifies no row.
 fn keys(indexes: Vec<Vec<Option<String>>>, columns: &mut [ColumnFacts]) -> Vec<String> {
     let parts: Vec<(String, String, bool)> = indexes
         .into_iter()
         .filter_map(|row| {
-            let [index, column, sub_part] = <[_; 3]>::try_from(row).ok()?;
+            let [_, non_unique, index, _, column, _, _, sub_part, ..] = row.as_slice() else { return None };
+            if non_unique.as_deref() != Some("0") {
+                return None;
+            }
             // An index over an expression names no column.
-            Some((index?, column.unwrap_or_default(), sub_part.is_some()))
+            Some((index.clone()?, column.clone().unwrap_or_default(), sub_part.is_some()))
         })
         .collect();
     let whole =
@@ -112,7 +129,9 @@ fn keys(indexes: Vec<Vec<Option<String>>>, columns: &mut [ColumnFacts]) -> Vec<S
             column.key = u16::try_from(place).ok();
         }
     }
-    let first = parts.iter().find(|(name, ..)| name != "PRIMARY" && whole(name));
+    let may_be_null = |part: &String| columns.iter().any(|column| column.name == *part && column.nullable);
+    let fits = |name: &str| name != "PRIMARY" && whole(name) && !of(name).iter().any(may_be_null);
+    let first = parts.iter().find(|(name, ..)| fits(name));
     first.map(|(name, ..)| of(name)).unwrap_or_default()
 }
 

@@ -8,6 +8,7 @@
     reason = "a failure here is a failed test"
 )]
 
+mod debezium;
 mod servers;
 mod truth;
 mod types;
