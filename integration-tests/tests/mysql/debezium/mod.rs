@@ -87,8 +87,15 @@ async fn record(
     schemas: bool,
 ) -> Vec<Recorded> {
     let mut session = server.session();
-    session.run("DROP DATABASE IF EXISTS golden; DROP DATABASE IF EXISTS done; CREATE DATABASE done");
-    session.run("CREATE DATABASE golden CHARACTER SET utf8mb4; USE golden");
+    for statement in [
+        "DROP DATABASE IF EXISTS golden",
+        "DROP DATABASE IF EXISTS done",
+        "CREATE DATABASE done",
+        "CREATE DATABASE golden CHARACTER SET utf8mb4",
+        "USE golden",
+    ] {
+        session.run(statement);
+    }
     for statement in &script.setup {
         session.run(statement);
     }
