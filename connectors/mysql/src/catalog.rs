@@ -104,6 +104,9 @@ async fn read(connection: &mut Connection, which: &str) -> Result<BTreeMap<Name,
             facts.columns.extend(column(rest, &collations));
         }
     }
+    if !connection.server_version().is_mariadb() {
+        found.values_mut().flat_map(|facts| &mut facts.columns).for_each(quote_default);
+    }
     let sql = format!(
         "SELECT table_schema, table_name, index_name, column_name, sub_part FROM information_schema.statistics \
          WHERE non_unique = 0 AND table_schema {which} ORDER BY table_schema, table_name, index_name, seq_in_index"
@@ -142,6 +145,7 @@ async fn collations(connection: &mut Connection) -> Result<HashMap<String, u16>>
 
 fn column(row: Vec<Option<String>>, collations: &HashMap<String, u16>) -> Option<ColumnFacts> {
     let [name, column_type, nullable, default, charset, octets, extra, key] = <[_; 8]>::try_from(row).ok()?;
+    let extra = extra.unwrap_or_default().to_ascii_uppercase();
     Some(ColumnFacts {
         name: name?,
         column_type: column_type?,
@@ -151,9 +155,21 @@ fn column(row: Vec<Option<String>>, collations: &HashMap<String, u16>) -> Option
         octets: octets.and_then(|octets| octets.parse().ok()),
         // Its place follows from the index.
         key: (key.as_deref() == Some("PRI")).then_some(0),
-        visible: !extra.unwrap_or_default().to_ascii_uppercase().contains("INVISIBLE"),
+        computed_default: extra.contains("DEFAULT_GENERATED"),
+        visible: !extra.contains("INVISIBLE"),
         json: false,
     })
+}
+
+/// MySQL tells the text of a default that is a literal, where MariaDB tells the literal.
+fn quote_default(column: &mut ColumnFacts) {
+    let quoted = ["char", "varchar", "enum", "set"];
+    let word = column.column_type.split(['(', ' ']).next().unwrap_or_default();
+    if let (Some(default), false, true) =
+        (&mut column.default, column.computed_default, quoted.contains(&word))
+    {
+        *default = format!("'{}'", default.replace('\\', "\\\\").replace('\'', "''"));
+    }
 }
 
 /// A column of an index.
@@ -166,7 +182,7 @@ struct Part {
 
 /// Puts the key's columns into its order, and notes the first other unique index. Without a primary key the server
 /// takes another one for it, and names it so in the log as here: the first it made of a unique index without NULLs. An
-/// index over the beginnings of values identifies no row.
+/// index over the beginnings of values, or over values that may be NULL, identifies no row.
 fn keys(parts: &[Part], facts: &mut Facts) {
     let mut indexes: Vec<&[Part]> = parts.chunk_by(|one, other| one.index == other.index).collect();
     // Else by name.
@@ -185,9 +201,10 @@ fn keys(parts: &[Part], facts: &mut Facts) {
             column.key = place(index, &column.name).and_then(|place| u16::try_from(place).ok());
         }
     }
-    let whole = indexes.iter().find(|index| {
-        index.iter().all(|part| part.index != "PRIMARY" && !part.is_cut && !part.column.is_empty())
-    });
+    let may_be_null = |name: &str| facts.columns.iter().any(|column| column.name == name && column.nullable);
+    let identifies = |part: &Part| !part.is_cut && !part.column.is_empty() && !may_be_null(&part.column);
+    let whole =
+        indexes.iter().find(|index| index.iter().all(|part| part.index != "PRIMARY" && identifies(part)));
     facts.unique =
         whole.map(|index| index.iter().map(|part| part.column.clone()).collect()).unwrap_or_default();
 }

@@ -8,6 +8,7 @@
     reason = "a failure here is a failed test"
 )]
 
+mod debezium;
 mod reshaped;
 mod servers;
 mod truth;

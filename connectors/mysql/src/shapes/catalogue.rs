@@ -25,8 +25,10 @@ pub struct ColumnFacts {
     pub column_type: String,
     /// `IS_NULLABLE`
     pub nullable: bool,
-    /// `COLUMN_DEFAULT`
+    /// `COLUMN_DEFAULT` as SQL, with text in quotes.
     pub default: Option<String>,
+    /// `EXTRA` says `DEFAULT_GENERATED`: what is told is an expression.
+    pub computed_default: bool,
     /// `ID` of `COLLATION_NAME` in `information_schema.COLLATIONS`; `None` for what has none.
     pub collation: Option<u16>,
     /// `CHARACTER_OCTET_LENGTH`

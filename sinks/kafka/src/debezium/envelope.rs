@@ -68,6 +68,8 @@ pub(crate) struct Moment {
     /// What the text was made for.
     source: String,
     copied: bool,
+    /// A truncate, which is a statement in MySQL: no connection is told of it.
+    statement: bool,
     id: String,
     commit_time_us: i64,
     follows: u64,
@@ -108,12 +110,13 @@ impl Moment {
     pub(crate) fn enter(&mut self, event: &Event<'_>, connector: &Connector, source: &str, now_us: i64) {
         let transaction = &event.transaction;
         let copied = matches!(event.change, Change::Copied { .. });
+        let statement = matches!(event.change, Change::Truncate { .. });
         let same = self.id == transaction.id
             && self.commit_time_us == transaction.commit_time_us
             && self.follows == transaction.follows
-            && self.copied == copied;
+            && (self.copied, self.statement) == (copied, statement);
         if !same || self.source != source || self.text.is_empty() {
-            self.copied = copied;
+            (self.copied, self.statement) = (copied, statement);
             self.renew(transaction, connector, source);
         }
         if self.now_us != now_us || self.clock.is_empty() {
@@ -136,8 +139,8 @@ impl Moment {
         transaction.log_file.clone_into(&mut self.log_file);
         (self.commit_time_us, self.follows) = (transaction.commit_time_us, transaction.follows);
         (self.xid, self.origin_offset) = (transaction.xid, transaction.origin_offset);
-        (self.starts, self.server, self.thread) =
-            (transaction.starts, transaction.server, transaction.thread);
+        (self.starts, self.server) = (transaction.starts, transaction.server);
+        self.thread = if connector.tells_threads() { transaction.thread } else { 0 };
         if transaction.commit_time_us != 0 {
             self.last_commit_us = transaction.commit_time_us;
         }
@@ -278,7 +281,7 @@ impl Moment {
 
     /// Likewise.
     pub(crate) fn thread(&self) -> u64 {
-        if self.copied { 0 } else { self.thread }
+        if self.copied || self.statement { 0 } else { self.thread }
     }
 
     /// `None` of a copied row too.

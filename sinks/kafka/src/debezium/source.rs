@@ -141,6 +141,11 @@ impl Connector {
         [&POSTGRES, &MYSQL].into_iter().min_by_key(unknown).unwrap_or_default()
     }
 
+    /// Whether it fills `thread`: MariaDB's does not.
+    pub(crate) fn tells_threads(&self) -> bool {
+        self.dialect == Dialect::MySql
+    }
+
     /// Whether it is that of a source.
     #[inline]
     pub(crate) fn is_of(&self, source: &str) -> bool {
