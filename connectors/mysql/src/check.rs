@@ -167,11 +167,6 @@ async fn rights(connection: &mut Connection, server: &Server, grants: &Grants) -
         ));
     } else {
         needed.push((&["REPLICATION CLIENT", "SUPER"], "REPLICATION CLIENT", "ask where the log is"));
-        needed.push((
-            &["RELOAD", "FLUSH_TABLES"],
-            "RELOAD",
-            "hold tables still for the moment in which a copy begins",
-        ));
     }
     let user = account(connection).await?;
     let missing = needed.into_iter().filter(|(any, ..)| !grants.globally(any));
@@ -267,6 +262,13 @@ async fn tables(
         if !grants.on_table("SELECT", &table.schema, &table.name) {
             let found = Finding::error(error::NO_GRANT, format!("{user} may not read {name}"));
             findings.push(found.remedy(format!("GRANT SELECT ON {name} TO {user}")));
+        }
+        // MariaDB's snapshots tell where they stand, without a lock.
+        if !server.version.is_mariadb() && !grants.on_table("LOCK TABLES", &table.schema, &table.name) {
+            let message = format!("{user} may not hold {name} still for the moment in which a copy begins");
+            let schema = quote::identifier(&table.schema);
+            let found = Finding::error(error::NO_GRANT, message);
+            findings.push(found.remedy(format!("GRANT LOCK TABLES ON {schema}.* TO {user}")));
         }
         if !["InnoDB", "ROCKSDB"].contains(&table.engine.as_str()) {
             let message =

@@ -8,6 +8,11 @@
     reason = "a failure here is a failed test"
 )]
 
+mod continuity;
+mod followed;
+mod load;
 mod servers;
+mod silent_loss;
+mod trouble;
 mod truth;
 mod types;
