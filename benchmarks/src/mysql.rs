@@ -37,9 +37,8 @@ fn load(server: &Server, table: &str, rows: u64, per_transaction: u64) {
     server.execute("FLUSH LOGS");
     let mut sql = String::new();
     for first in (0..rows).step_by(usize::try_from(per_transaction).unwrap_or(1)) {
-        let values = (first..first + per_transaction).map(|i| {
-            format!("({i},{},{},left(md5({i}),20),now(6))", i % 100_000, i * 7 % 1000)
-        });
+        let values = (first..first + per_transaction)
+            .map(|i| format!("({i},{},{},left(md5({i}),20),now(6))", i % 100_000, i * 7 % 1000));
         let values: Vec<String> = values.collect();
         sql.push_str(&format!("INSERT INTO bench.{table} VALUES {};\n", values.join(",")));
         if sql.len() > 4 << 20 {
@@ -98,9 +97,7 @@ fn large(server: &Server, rows: u64) -> Outcome<()> {
     create(server, "large");
     let file = pipeline(server, folder.path(), "large", "large")?;
     measure::run(until_caught_up(&file)?)?;
-    server.execute(&format!(
-        "INSERT INTO bench.large SELECT * FROM bench.narrow_100_0 WHERE id < {rows}"
-    ));
+    server.execute(&format!("INSERT INTO bench.large SELECT * FROM bench.narrow_100_0 WHERE id < {rows}"));
     let plain = measure::run(until_caught_up(&file)?)?;
     server.execute("SET SESSION binlog_transaction_compression = ON; UPDATE bench.large SET a = a + 1");
     let compressed = measure::run(until_caught_up(&file)?)?;

@@ -168,11 +168,6 @@ async fn rights(connection: &mut Connection, server: &Server, grants: &Grants) -
         ));
     } else {
         needed.push((&["REPLICATION CLIENT", "SUPER"], "REPLICATION CLIENT", "ask where the log is"));
-        needed.push((
-            &["RELOAD", "FLUSH_TABLES"],
-            "RELOAD",
-            "hold tables still for the moment in which a copy begins",
-        ));
     }
     let user = account(connection).await?;
     let missing = needed.into_iter().filter(|(any, ..)| !grants.globally(any));
@@ -272,6 +267,13 @@ async fn tables(
         }
         if table.versioned {
             findings.push(Finding::from(&error::versioned(&table.schema, &table.name)));
+        }
+        // MariaDB's snapshots tell where they stand, without a lock.
+        if !server.version.is_mariadb() && !grants.on_table("LOCK TABLES", &table.schema, &table.name) {
+            let message = format!("{user} may not hold {name} still for the moment in which a copy begins");
+            let schema = quote::identifier(&table.schema);
+            let found = Finding::error(error::NO_GRANT, message);
+            findings.push(found.remedy(format!("GRANT LOCK TABLES ON {schema}.* TO {user}")));
         }
         if !["InnoDB", "ROCKSDB"].contains(&table.engine.as_str()) {
             let message =

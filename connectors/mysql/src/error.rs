@@ -46,7 +46,7 @@
 //! | TW-MY-080 | transient | a table was dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
-//! | TW-MY-083 | operator | a table has system versioning: the log tells what was among what is | leave the table out of `tables` |
+//! | TW-MY-083 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
 //! | TW-MY-100 | operator | the server has no binary log | log_bin |
 //! | TW-MY-101 | operator | the log does not hold rows | SET GLOBAL binlog_format=ROW |
 //! | TW-MY-102 | warning | the log does not hold whole rows | SET GLOBAL binlog_row_image=FULL |
@@ -465,6 +465,12 @@ pub(crate) fn old_fraction() -> Error {
         "a time with a fraction is in MariaDB's own layout, whose length the log does not tell",
     )
     .remedy("SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE … FORCE")
+}
+
+/// A prepared transaction that is neither in a snapshot nor behind it.
+pub(crate) fn prepared() -> Error {
+    let what = "an XA transaction is prepared, and a copy that began now would miss it";
+    Error::transient("TW-MY-083", what).remedy("XA RECOVER lists it: commit it or roll it back")
 }
 
 #[cfg(test)]
