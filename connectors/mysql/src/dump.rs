@@ -245,7 +245,13 @@ mod tests {
 
     fn log(stream: UnixStream) -> Log {
         let connection = Connection::new(Transport::Unix(stream), 1);
-        Log { connection, silence_max: Duration::from_secs(60), waiting_since: None, checksums: true }
+        Log {
+            connection,
+            silence_max: Duration::from_secs(60),
+            waiting_since: None,
+            checksums: true,
+            last: 0..0,
+        }
     }
 
     #[tokio::test]

@@ -72,7 +72,19 @@ impl Unpacker {
                 assembler.apply(&header, &event, batch)
             }
             #[allow(clippy::wildcard_enum_match_arm, reason = "what is not packed goes on as it is")]
-            other => assembler.apply(&header, &other, batch),
+            plain @ (Event::Rotate { .. }
+            | Event::Gtid(_)
+            | Event::MariaGtid(_)
+            | Event::Bookkeeping
+            | Event::Query(_)
+            | Event::Xid(_)
+            | Event::XaPrepare { .. }
+            | Event::TableMap(_)
+            | Event::Heartbeat { .. }
+            | Event::RowsQuery(_)
+            | Event::Incident { .. }
+            | Event::StatementPart
+            | Event::Ignorable) => assembler.apply(&header, &plain, batch),
         }
     }
 
