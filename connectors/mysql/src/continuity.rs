@@ -5,7 +5,7 @@ use tailwater_core::{Error, Position, Result};
 
 use crate::check;
 use crate::error;
-use crate::gtid::GtidSet;
+use crate::gtid::{GtidSet, MariaGtids};
 use crate::place::{Place, file_number};
 use crate::server::Server;
 
@@ -76,8 +76,7 @@ pub(crate) fn prove(server: &Server, files: &[(String, u64)], position: &Positio
     let place = Place::parse(&position.stream, server.version.is_mariadb())?;
     match &place {
         Place::Gtids(read) => prove_gtids(server, read)?,
-        // The server itself refuses a list that it does not know or does not have any more, when it is asked for its log.
-        Place::Maria(_) => {}
+        Place::Maria(read) => prove_maria(server, read)?,
         Place::File { file, offset } => prove_file(server, files, position, (file, *offset))?,
     }
     Ok(place)
@@ -94,12 +93,7 @@ fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
     let executed = GtidSet::parse(server.gtid_executed())?;
     let unknown = read.subtract(&executed);
     if !unknown.is_empty() {
-        let what = format!(
-            "the target has transactions that this server does not have: {unknown}. It lags behind, was set back or \
-             reset, or they were lost in a failover"
-        );
-        return Err(Error::operator(error::NOT_IN_LOG, what)
-            .remedy("the server that has them, or wait until this one has caught up; else copy afresh"));
+        return Err(not_had(&unknown.to_string()));
     }
     let gone = GtidSet::parse(server.gtid_purged())?.subtract(read);
     if !gone.is_empty() {
@@ -108,6 +102,42 @@ fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
             .remedy("copy afresh, and keep the log longer: SET GLOBAL binlog_expire_logs_seconds = 604800"));
     }
     Ok(())
+}
+
+/// The server itself refuses a list that it does not have any more, when it is asked for its log; but one that is
+/// ahead of it may become right later, and wrong.
+fn prove_maria(server: &Server, read: &MariaGtids) -> Result<()> {
+    let written = server.gtid_binlog_state();
+    // Without the domain it may have been taken out of the log on purpose.
+    let is_unknown = |domain: u32, sequence: u64| match last_of(written, domain) {
+        Some(last) => last < sequence,
+        None => written.is_empty(),
+    };
+    let unknown: Vec<String> = read
+        .iter()
+        .filter(|(domain, _, sequence)| is_unknown(*domain, *sequence))
+        .map(|(domain, number, sequence)| format!("{domain}-{number}-{sequence}"))
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(not_had(&unknown.join(","))) }
+}
+
+/// The highest number of a domain in a list of GTIDs.
+fn last_of(list: &str, domain: u32) -> Option<u64> {
+    let of_domain = |gtid: &str| {
+        let mut parts = gtid.trim().split('-');
+        let found: u32 = parts.next()?.parse().ok()?;
+        parts.next_back()?.parse().ok().filter(|_| found == domain)
+    };
+    list.split(',').filter_map(of_domain).max()
+}
+
+fn not_had(unknown: &str) -> Error {
+    let what = format!(
+        "the target has transactions that this server does not have: {unknown}. It lags behind, was set back or reset, \
+         or they were lost in a failover"
+    );
+    Error::operator(error::NOT_IN_LOG, what)
+        .remedy("the server that has them, or wait until this one has caught up; else copy afresh")
 }
 
 /// A place in a file means nothing on another server, and file names come again after a `RESET`.

@@ -158,10 +158,7 @@ impl Stream {
             match step {
                 Step::Continue | Step::Asks => {}
                 Step::Committed => {
-                    self.commits += 1;
-                    if !self.caught_up {
-                        self.caught_up = self.assembler.place().includes(&self.head);
-                    }
+                    self.committed();
                     if cut_at_commit && batch.has_events() {
                         return Ok(());
                     }
@@ -169,6 +166,12 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Another transaction is whole.
+    fn committed(&mut self) {
+        self.commits += 1;
+        self.caught_up = self.caught_up || self.assembler.place().includes(&self.head);
     }
 
     /// Sets where the batch ends; whether that moved. Without events the position moves only now and then, and once
@@ -199,7 +202,7 @@ impl Stream {
             let (connection, facts) = question.as_mut().await;
             self.catalogue = Catalogue::Idle(connection);
             if self.assembler.answer(facts?.as_ref(), batch)? == Step::Committed {
-                self.commits += 1;
+                self.committed();
             }
         }
         Ok(())

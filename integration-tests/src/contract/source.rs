@@ -243,7 +243,7 @@ async fn the_copy_is_announced_and_then_made<V: Server>(server: V) {
     let mut follower = Follower::open(&server, None).await;
     assert!(follower.step().await);
     assert!(follower.end.copying() && follower.end.stream.is_empty(), "{:?}", follower.end);
-    assert!(follower.events.is_empty(), "nothing comes before the announcement is durable");
+    assert!(follower.changes().is_empty(), "no row comes before the announcement is durable");
     follower.catch_up().await;
     assert_copied(&follower.events, &COPIED);
     assert!(!follower.end.copying() && !follower.end.stream.is_empty(), "{:?}", follower.end);

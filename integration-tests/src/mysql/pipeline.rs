@@ -1,15 +1,17 @@
 //! A pipeline from a MySQL or MariaDB server to DuckDB inside the test's process, and the comparison of both ends.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tailwater_core::pattern::Patterns;
 use tailwater_core::pipeline::{self, Options};
 use tailwater_core::{Result, Sink, status};
-use tailwater_duckdb::DuckDb;
+use tailwater_duckdb::{Connection, DuckDb};
 use tailwater_mysql::MysqlSource;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use super::truth::Truth;
 use super::{Row, Server, truth};
 
 /// What a pipeline file would say, with the DuckDB file in a folder of its own.
@@ -66,10 +68,12 @@ impl Pipeline {
     /// Where it fails.
     #[must_use]
     pub fn query(&self, sql: &str) -> Vec<Row> {
-        let database =
-            tailwater_duckdb::Database::open(&self.file(), &[("access_mode", "read_only")]).unwrap();
-        tailwater_duckdb::dump(&database.connect().unwrap(), sql)
-            .unwrap_or_else(|error| panic!("{sql}: {error}"))
+        query(&self.open(), sql)
+    }
+
+    fn open(&self) -> Connection {
+        let settings = [("access_mode", "read_only")];
+        tailwater_duckdb::Database::open(&self.file(), &settings).unwrap().connect().unwrap()
     }
 
     /// The names of the tables of a schema that the file has.
@@ -90,29 +94,41 @@ impl Pipeline {
         stopped.into_iter().map(|stopped| (stopped.table, stopped.reason)).collect()
     }
 
-    /// In what the file differs from what the server holds in a table: its columns in any order, or its rows.
+    /// In what each table of a schema differs from what the server holds, by name: its columns in any order, or its
+    /// rows.
     #[must_use]
-    pub fn difference(&self, server: &Server, schema: &str, table: &str) -> Option<String> {
-        let said = truth::table(server, schema, table);
-        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-        let sql = format!(
-            "SELECT column_name FROM duckdb_columns() WHERE schema_name = {} AND table_name = {}",
-            truth::literal(schema),
-            truth::literal(table)
-        );
-        let mut held: Vec<String> = self.query(&sql).into_iter().flatten().flatten().collect();
-        let mut names: Vec<String> = said.columns.iter().map(|column| column.name.clone()).collect();
-        let list: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-        held.sort();
-        names.sort();
-        if held != names {
-            return Some(format!("{schema}.{table}: columns {names:?} are {held:?}"));
-        }
-        let mut held =
-            self.query(&format!("SELECT {} FROM {}.{}", list.join(", "), quoted(schema), quoted(table)));
-        let mut rows = said.rows;
-        held.sort();
-        rows.sort();
-        (held != rows).then(|| format!("{schema}.{table}: the server has {rows:?}, DuckDB {held:?}"))
+    pub fn differences(&self, server: &Server, schema: &str) -> BTreeMap<String, String> {
+        let connection = self.open();
+        let compared = truth::all(server, schema).into_iter().filter_map(|(table, said)| {
+            let difference = difference(&connection, schema, &table, said)?;
+            Some((table, difference))
+        });
+        compared.collect()
     }
+}
+
+fn query(connection: &Connection, sql: &str) -> Vec<Row> {
+    tailwater_duckdb::dump(connection, sql).unwrap_or_else(|error| panic!("{sql}: {error}"))
+}
+
+fn difference(connection: &Connection, schema: &str, table: &str, said: Truth) -> Option<String> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let sql = format!(
+        "SELECT column_name FROM duckdb_columns() WHERE schema_name = {} AND table_name = {}",
+        truth::literal(schema),
+        truth::literal(table)
+    );
+    let mut held: Vec<String> = query(connection, &sql).into_iter().flatten().flatten().collect();
+    let mut names: Vec<String> = said.columns.iter().map(|column| column.name.clone()).collect();
+    let list: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+    held.sort();
+    names.sort();
+    if held != names {
+        return Some(format!("columns {names:?} are {held:?}"));
+    }
+    let sql = format!("SELECT {} FROM {}.{}", list.join(", "), quoted(schema), quoted(table));
+    let (mut held, mut rows) = (query(connection, &sql), said.rows);
+    held.sort();
+    rows.sort();
+    (held != rows).then(|| format!("the server has {rows:?}, DuckDB {held:?}"))
 }

@@ -1,7 +1,7 @@
 //! Tables whose shape changes, into DuckDB, with the server as oracle: the target ends equal to it, or the table stops.
 
 use tailwater_integration_tests::mysql::pipeline::Pipeline;
-use tailwater_integration_tests::mysql::{Flavour, Installation, Server};
+use tailwater_integration_tests::mysql::{Installation, Server};
 
 /// What a table is made of, its rows, and what is done to it; `{t}` is its name.
 type Case = (&'static str, &'static str, &'static [&'static str]);
@@ -266,13 +266,14 @@ fn step(server: &Server, number: usize) -> bool {
 fn wrong(server: &Server, pipeline: &Pipeline, when: &str) -> Vec<String> {
     let stopped = pipeline.stopped();
     let mut wrong = Vec::new();
+    let differences = pipeline.differences(server, "shop");
     for (table, (_, _, statements), stops) in cases() {
         let found = stopped.iter().find(|(name, _)| *name == format!("shop.{table}"));
         match found {
             Some((_, reason)) if !stops => wrong.push(format!("{when}: {statements:?} stops: {reason}")),
             Some(_) => {}
             None => {
-                let difference = pipeline.difference(server, "shop", &table);
+                let difference = differences.get(&table);
                 wrong.extend(difference.map(|difference| format!("{when}: {statements:?}: {difference}")));
             }
         }
