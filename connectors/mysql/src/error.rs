@@ -19,6 +19,7 @@
 //! | TW-MY-031 | transient | another reader with this server id took the log over | a server_id of its own for each reader |
 //! | TW-MY-032 | operator | the server cannot read its log from there | the message says why |
 //! | TW-MY-033 | operator | a time with a fraction in MariaDB's own layout, whose length the log does not tell | `SET GLOBAL mysql56_temporal_format=ON`, then `ALTER TABLE … FORCE` |
+//! | TW-MY-034 | operator | an inserted row comes without the columns that were left to their defaults | `binlog_row_image=FULL`, then copy everything afresh |
 //! | TW-MY-040 | data | bytes of the binary log are not as known here | report it; look for a newer release |
 //! | TW-MY-041 | data | an event of the binary log has a number that is not known here | report it; look for a newer release |
 //! | TW-MY-042 | data | a GTID set or list cannot be read | correct it where it was given; otherwise report it |
@@ -406,6 +407,14 @@ pub(crate) fn unidentified(table: &str) -> Error {
         "ALTER TABLE {table} ADD PRIMARY KEY (…), or SET GLOBAL binlog_row_image=FULL and let the sessions that write \
          reconnect; then copy everything afresh"
     ))
+}
+
+/// A new row without what its columns have by default.
+pub(crate) fn without_defaults(table: &str) -> Error {
+    let what = format!("a row inserted into {table} comes without the columns that were left to their defaults");
+    Error::operator("TW-MY-034", what).remedy(
+        "SET GLOBAL binlog_row_image=FULL and let the sessions that write reconnect; then copy everything afresh",
+    )
 }
 
 /// A prepared transaction that a restart could not go back to.
