@@ -114,8 +114,7 @@ fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
 /// end, and then passes over what gets the same numbers.
 fn prove_known(server: &Server, read: &MariaGtids) -> Result<()> {
     let had = [server.gtid_binlog_state(), server.gtid_current_pos()];
-    let had: Vec<(u32, u32, u64)> =
-        had.iter().flat_map(|list| list.split(',')).filter_map(parts).collect();
+    let had: Vec<(u32, u32, u64)> = had.iter().flat_map(|list| list.split(',')).filter_map(parts).collect();
     let lacks = |&(domain, number, sequence): &(u32, u32, u64)| {
         !had.iter().any(|had| (had.0, had.1) == (domain, number) && had.2 >= sequence)
     };

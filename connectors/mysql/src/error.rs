@@ -44,7 +44,7 @@
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
 //! | TW-MY-062 | operator | the target's position is of another server | the right url, or another target |
 //! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
-//! | TW-MY-080 | transient | a table was dropped or renamed while the copy began | wait: the copy starts afresh |
+//! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
 //! | TW-MY-083 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
@@ -411,7 +411,8 @@ pub(crate) fn unidentified(table: &str) -> Error {
 
 /// A new row without what its columns have by default.
 pub(crate) fn without_defaults(table: &str) -> Error {
-    let what = format!("a row inserted into {table} comes without the columns that were left to their defaults");
+    let what =
+        format!("a row inserted into {table} comes without the columns that were left to their defaults");
     Error::operator("TW-MY-034", what).remedy(
         "SET GLOBAL binlog_row_image=FULL and let the sessions that write reconnect; then copy everything afresh",
     )

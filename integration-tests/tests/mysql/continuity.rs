@@ -15,7 +15,9 @@ async fn refused(installation: Installation, settings: &[&str], code: &str, reme
     let error = followed.copy().await.expect_err("it must refuse");
     assert_error(&error, code, remedy);
     let findings = check(&config(&server.url())).await;
-    let same = findings.iter().any(|finding| finding.code == code && finding.remedy.as_deref() == error.remedy_text());
+    let same = findings
+        .iter()
+        .any(|finding| finding.code == code && finding.remedy.as_deref() == error.remedy_text());
     assert!(same, "{findings:?}");
 }
 
@@ -23,7 +25,8 @@ async fn refused(installation: Installation, settings: &[&str], code: &str, reme
 async fn a_log_of_no_use_is_refused() {
     for installation in [Installation::mysql97(), Installation::mariadb118()] {
         refused(installation, &["binlog-format=STATEMENT"], "TW-MY-101", "binlog_format = ROW").await;
-        refused(installation, &["binlog-row-metadata=MINIMAL"], "TW-MY-103", "binlog_row_metadata = FULL").await;
+        refused(installation, &["binlog-row-metadata=MINIMAL"], "TW-MY-103", "binlog_row_metadata = FULL")
+            .await;
     }
     refused(Installation::mysql97(), &["skip-log-bin"], "TW-MY-100", "log_bin").await;
     // MariaDB's way to have none.
@@ -84,13 +87,20 @@ async fn every_right_that_is_missing_is_named() {
         // One after the other, because without the right to read a table nothing more is known of it.
         for _ in 0..5 {
             let findings = check(&config).await;
-            let missing: Vec<_> = findings.iter().filter(|found| found.code == "TW-MY-109" || found.code == "TW-MY-115").collect();
+            let missing: Vec<_> = findings
+                .iter()
+                .filter(|found| found.code == "TW-MY-109" || found.code == "TW-MY-115")
+                .collect();
             if missing.is_empty() {
                 break;
             }
             for found in missing {
                 let remedy = found.remedy.clone().unwrap();
-                let grant = if remedy.starts_with("GRANT") { remedy } else { "GRANT SELECT ON marks.* TO least@'%'".to_owned() };
+                let grant = if remedy.starts_with("GRANT") {
+                    remedy
+                } else {
+                    "GRANT SELECT ON marks.* TO least@'%'".to_owned()
+                };
                 server.execute(&grant);
             }
         }

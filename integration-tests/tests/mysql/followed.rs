@@ -162,9 +162,7 @@ impl Followed {
 
 /// How many marks there are with one more.
 fn mark(server: &Server) -> usize {
-    let count = server.value(&format!(
-        "INSERT INTO {MARKS}.t VALUES (NULL); SELECT COUNT(*) FROM {MARKS}.t"
-    ));
+    let count = server.value(&format!("INSERT INTO {MARKS}.t VALUES (NULL); SELECT COUNT(*) FROM {MARKS}.t"));
     count.parse().unwrap()
 }
 

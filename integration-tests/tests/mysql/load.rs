@@ -11,7 +11,8 @@ use crate::trouble::{seed, transaction, write};
 
 const BOTH: [fn() -> Installation; 2] = [Installation::mysql97, Installation::mariadb118];
 const PATIENCE: Duration = Duration::from_secs(240);
-const TABLES: &str = "CREATE TABLE notes (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(99), n INT DEFAULT 0);
+const TABLES: &str =
+    "CREATE TABLE notes (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(99), n INT DEFAULT 0);
     CREATE TABLE visits (page VARCHAR(20), ms INT)";
 
 fn many(table: &str, rows: u32) -> String {
@@ -59,7 +60,8 @@ async fn a_copy_under_writers_agrees_with_the_stream() {
                         }
                         if round == 5 {
                             // Both writers have ended when nothing moves any more.
-                            let count = || server.value("SELECT CONCAT(COUNT(*), '/', SUM(ms)) FROM shop.visits");
+                            let count =
+                                || server.value("SELECT CONCAT(COUNT(*), '/', SUM(ms)) FROM shop.visits");
                             let mut before = count();
                             wait_for("the writers end", PATIENCE, async || {
                                 tokio::time::sleep(Duration::from_millis(200)).await;

@@ -9,7 +9,8 @@ use tailwater_integration_tests::{Proxy, Random};
 
 use crate::followed::{Followed, config, prepare};
 
-const TABLES: &str = "CREATE TABLE notes (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(99), n INT DEFAULT 0);
+const TABLES: &str =
+    "CREATE TABLE notes (id INT PRIMARY KEY AUTO_INCREMENT, note VARCHAR(99), n INT DEFAULT 0);
     CREATE TABLE visits (page VARCHAR(20), ms INT)";
 const BOTH: [fn() -> Installation; 2] = [Installation::mysql97, Installation::mariadb118];
 
@@ -187,9 +188,11 @@ async fn another_server_takes_over() {
             _ => "SELECT @@gtid_binlog_pos",
         };
         let wanted = first.value(executed);
-        tailwater_integration_tests::wait_for("the replica has everything", Duration::from_secs(60), async || {
-            (second.value(executed) == wanted).then_some(())
-        })
+        tailwater_integration_tests::wait_for(
+            "the replica has everything",
+            Duration::from_secs(60),
+            async || (second.value(executed) == wanted).then_some(()),
+        )
         .await;
         second.execute(if installation().name() == "mysql97" { "STOP REPLICA" } else { "STOP SLAVE" });
         drop(first);

@@ -49,8 +49,7 @@ impl Held {
                     self.reshape(table);
                     self.of(table).rows.clear();
                 }
-                Change::CopyEnd { .. }
-                | Change::Message { .. } => {}
+                Change::CopyEnd { .. } | Change::Message { .. } => {}
             }
         }
         self.end.clone_from(&batch.to);
