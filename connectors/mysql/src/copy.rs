@@ -185,7 +185,19 @@ async fn locked(config: &Config) -> Result<Opened> {
     };
     let sources = touch(&mut sessions, config).await?;
     guard.finish().await?;
-    Ok(Opened { sessions, sources, stream, at })
+    // What was written into a table that came in between may lie between the snapshot and the position.
+    let is_locked = |one: &Source| {
+        wanted
+            .iter()
+            .any(|locked| locked.name.schema == one.table.schema && locked.name.table == one.table.name)
+    };
+    match sources.iter().find(|one| !is_locked(one)) {
+        None => Ok(Opened { sessions, sources, stream, at }),
+        Some(new) => {
+            let what = format!("{} was created while the copy began", new.table.full_name());
+            Err(Error::transient(error::CHANGED, what))
+        }
+    }
 }
 
 async fn take_snapshot(session: &mut Connection) -> Result<()> {

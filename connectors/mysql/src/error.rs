@@ -19,6 +19,7 @@
 //! | TW-MY-031 | transient | another reader with this server id took the log over | a server_id of its own for each reader |
 //! | TW-MY-032 | operator | the server cannot read its log from there | the message says why |
 //! | TW-MY-033 | operator | a time with a fraction in MariaDB's own layout, whose length the log does not tell | `SET GLOBAL mysql56_temporal_format=ON`, then `ALTER TABLE … FORCE` |
+//! | TW-MY-034 | operator | an inserted row comes without the columns that were left to their defaults | `binlog_row_image=FULL`, then copy everything afresh |
 //! | TW-MY-040 | data | bytes of the binary log are not as known here | report it; look for a newer release |
 //! | TW-MY-041 | data | an event of the binary log has a number that is not known here | report it; look for a newer release |
 //! | TW-MY-042 | data | a GTID set or list cannot be read | correct it where it was given; otherwise report it |
@@ -43,7 +44,7 @@
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
 //! | TW-MY-062 | operator | the target's position is of another server | the right url, or another target |
 //! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
-//! | TW-MY-080 | transient | a table was dropped or renamed while the copy began | wait: the copy starts afresh |
+//! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
 //! | TW-MY-083 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
@@ -409,6 +410,15 @@ pub(crate) fn unidentified(table: &str) -> Error {
         "ALTER TABLE {table} ADD PRIMARY KEY (…), or SET GLOBAL binlog_row_image=FULL and let the sessions that write \
          reconnect; then copy everything afresh"
     ))
+}
+
+/// A new row without what its columns have by default.
+pub(crate) fn without_defaults(table: &str) -> Error {
+    let what =
+        format!("a row inserted into {table} comes without the columns that were left to their defaults");
+    Error::operator("TW-MY-034", what).remedy(
+        "SET GLOBAL binlog_row_image=FULL and let the sessions that write reconnect; then copy everything afresh",
+    )
 }
 
 /// A prepared transaction that a restart could not go back to.

@@ -185,7 +185,7 @@ impl Server {
         self.text("gtid_binlog_pos")
     }
 
-    /// MariaDB: the last transaction of each domain and server in the log.
+    /// MariaDB: the last transaction of each domain and server that was ever in the log.
     #[must_use]
     pub fn gtid_binlog_state(&self) -> &str {
         self.text("gtid_binlog_state")

@@ -144,7 +144,12 @@ impl Followed {
     pub(crate) async fn stopped_by(&mut self, server: &Server) -> Error {
         match self.open().await {
             Err(error) => error,
-            Ok(()) => self.try_everything(server).await.expect_err("it must stop"),
+            Ok(()) => {
+                let before = self.held.end.clone();
+                let error = self.try_everything(server).await.err();
+                let name = server.installation().name();
+                error.unwrap_or_else(|| panic!("{name} goes on from {before} to {}", self.held.end))
+            }
         }
     }
 
