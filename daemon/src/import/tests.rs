@@ -1,6 +1,8 @@
 //! What comes out of files as people have them, and what is refused.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 
 use expect_test::{Expect, expect};
 
@@ -214,7 +216,7 @@ fn a_worker_that_says_nothing_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
+        File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
         path
     };
     let refused = |file, worker: &str| {

@@ -192,7 +192,7 @@ fn keyless_in(topic: &Wanted, policy: Option<&str>, findings: &mut Vec<Finding>)
             "{table} has no key, but its topic {} is compacted, which takes no such record",
             topic.name
         );
-        let remedy = "give the table a primary key or REPLICA IDENTITY USING INDEX, or the topic cleanup.policy=delete";
+        let remedy = "give the table a primary key, or name columns of it in `message.key.columns`; or give the topic cleanup.policy=delete";
         findings.push(Finding::error("TW-KAFKA-018", message).remedy(remedy));
     }
 }

@@ -153,14 +153,19 @@ pub(crate) fn from_code(code: Code, text: &str) -> Error {
              `position_topic` below [sink.kafka]",
         );
     }
+    if is_unreachable(code) {
+        return Error::transient("TW-KAFKA-001", format!("no broker answers, or not in time: {text}")).remedy(
+            "are the brokers up, is `brokers` in [sink.kafka] right, and can this machine reach what they advertise as their \
+             listeners?",
+        );
+    }
     if code == Code::InvalidRecord {
         return Error::operator("TW-KAFKA-018", text).remedy(
-            "a compacted topic takes no record without a key: give the table a primary key or REPLICA IDENTITY USING INDEX, or \
-             the topic cleanup.policy=delete; where that is not why, see the broker's log",
+            "a compacted topic takes no record without a key: give the table a primary key, or name columns of it in \
+             `message.key.columns`; or give the topic cleanup.policy=delete; where that is not why, see the broker's log",
         );
     }
     let (kind, number) = match () {
-        () if listed(UNREACHABLE) => (ErrorKind::Transient, "TW-KAFKA-001"),
         () if listed(NO_LEADER) => (ErrorKind::Transient, "TW-KAFKA-002"),
         () if listed(NO_TOPIC) => (ErrorKind::Operator, "TW-KAFKA-006"),
         () if listed(TOO_LARGE) => (ErrorKind::Operator, "TW-KAFKA-007"),
