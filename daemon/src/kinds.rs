@@ -226,6 +226,7 @@ pub(crate) fn compacted(pipeline: &Pipeline, topic: &str) -> Result<BTreeMap<Vec
 /// `Operator` where it has a position already, or the log does not hold everything that comes after.
 pub(crate) async fn begin(pipeline: &Pipeline, stopped: &Stopped, since_ms: i64) -> Result<Position> {
     let Sink::Kafka(sink) = &pipeline.sink else { return Err(no_brokers()) };
+    tailwater_kafka::not_begun(sink)?;
     let mut gathering = Gathering::new(&sink.naming.prefix, stopped.whole);
     tailwater_kafka::written_since(sink, since_ms, |value| gathering.record(value))?;
     let written = gathering.finish(sink.debezium.skipped);

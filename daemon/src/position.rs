@@ -80,7 +80,13 @@ fn describe(report: &Report<'_>) -> String {
             for (table, copy) in &position.copies {
                 let state = if copy.done { "done" } else { "under way" };
                 let (rows, estimated) = (HumanCount(copy.rows), HumanCount(copy.rows_estimated));
-                line("copy", &format!("{table} {state}, {rows} of about {estimated} rows"));
+                // A table that was never analysed has no estimate, and an estimate may be too low.
+                let of = if copy.done || copy.rows_estimated < copy.rows.max(1) {
+                    String::new()
+                } else {
+                    format!(" of about {estimated}")
+                };
+                line("copy", &format!("{table} {state}, {rows}{of} rows"));
             }
         }
     }
@@ -115,6 +121,9 @@ mod tests {
         };
         let copy = CopyProgress { rows: 12_000, rows_estimated: 40_000, ..CopyProgress::default() };
         position.copies.insert("public.orders".into(), copy);
+        let done = CopyProgress { rows: 100, done: true, ..CopyProgress::default() };
+        position.copies.insert("public.customers".into(), done);
+        position.copies.insert("public.never_analysed".into(), CopyProgress::default());
         let mut report = Report {
             pipeline: "shop",
             position: Some(position),
@@ -127,6 +136,8 @@ mod tests {
             pipeline  shop
             source    postgres 7/1/shop
             position  0/16B3748
+            copy      public.customers done, 100 rows
+            copy      public.never_analysed under way, 0 rows
             copy      public.orders under way, 12,000 of about 40,000 rows
             stopped   public.late: it was published after the first copy
             behind    2.00 KiB, 0.2 s

@@ -167,10 +167,14 @@ impl CopyTotals {
             Some(seconds) => format!("about {seconds} s left"),
             None => "time left unknown".to_owned(),
         };
+        // Tables that were never analysed have no estimate.
+        let of = match self.rows_estimated {
+            0 => String::new(),
+            estimated => format!(" of about {}", HumanCount(estimated)),
+        };
         format!(
-            "{} of about {} rows, {} of {} tables, {} rows/s, {time_left}",
+            "{}{of} rows, {} of {} tables, {} rows/s, {time_left}",
             HumanCount(self.rows),
-            HumanCount(self.rows_estimated),
             self.tables_done,
             self.tables,
             HumanCount(rate),

@@ -90,7 +90,17 @@ pub async fn position(config: &Config, stopped: &Stopped, written: Written) -> R
     let (source, stream) = (server.identity.to_string(), whole.to_string());
     let start = Position { source, stream, ..Position::default() };
     let mut source = PostgresSource::new(config.clone());
-    source.open(Some(start.clone())).await?;
+    source.open(Some(start.clone())).await.map_err(|error| {
+        if error.code() != "TW-PG-068" {
+            return error;
+        }
+        // There is no target yet that could be given up.
+        error.remedy(format!(
+            "name the newest offsets; if something else has read slot {} since, what it read cannot be had again: start \
+             without offsets, with a first copy and another slot",
+            config.slot
+        ))
+    })?;
     let mut search = Search::new(start.clone(), stopped.inside, written);
     let found = search.run(&mut source).await.doing(|| format!("find what was passed on after {whole}"));
     source.close().await?;

@@ -300,7 +300,16 @@ async fn drop_slot(connection: &mut Connection, name: &str) -> Result<bool> {
             format!("it is of plugin {plugin} and database {database}: not Tailwater's"),
         ));
     }
-    connection.query(&format!("SELECT pg_drop_replication_slot({})", quote::literal(name))).await?;
+    let dropped =
+        connection.query(&format!("SELECT pg_drop_replication_slot({})", quote::literal(name))).await;
+    if let Err(error) = dropped {
+        let in_use = error.code() == error::IN_USE;
+        return Err(if in_use {
+            error.remedy("stop the pipeline, or whatever else reads the slot, first")
+        } else {
+            error
+        });
+    }
     Ok(true)
 }
 

@@ -34,8 +34,24 @@ impl Document {
     pub(super) fn parse(&self) -> Result<Spanned<DeTable<'_>>> {
         DeTable::parse(&self.text).map_err(|error| {
             let message = error.message().replace('\n', ", ");
-            self.error(&error.span().unwrap_or(0..0), code::NOT_TOML, message)
+            let span = error.span().unwrap_or(0..0);
+            let wrong = self.error(&span, code::NOT_TOML, message);
+            if self.is_in_dotted_key(span.start) {
+                // Debezium's names are such that one may be the beginning of another.
+                return wrong.remedy(
+                    "where one name is the beginning of another, put both in quotes: \"add.fields\" = …",
+                );
+            }
+            wrong
         })
+    }
+
+    fn is_in_dotted_key(&self, place: usize) -> bool {
+        let (before, behind) = self.text.split_at_checked(place).unwrap_or_default();
+        let start = before.rsplit('\n').next().unwrap_or_default();
+        let rest = behind.split(['=', '\n']).next().unwrap_or_default();
+        let key = format!("{start}{rest}");
+        key.contains('.') && !key.contains(['=', '"', '\'', '['])
     }
 
     /// An error at the start of `span`.

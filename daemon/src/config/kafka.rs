@@ -115,7 +115,8 @@ impl Reading<'_> {
             let value = if is_file { self.folder.join(text.value).display().to_string() } else { text.value };
             config.properties.set(&name, value, nearest).map_err(|error| self.document.at(&place, &error))?;
         }
-        Ok(())
+        let place = section.place_of("properties");
+        config.properties.check_login().map_err(|error| self.document.at(&place, &error))
     }
 }
 

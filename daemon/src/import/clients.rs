@@ -35,7 +35,13 @@ impl Conversion<'_> {
         }
         let (key, value) = (self.has_schemas("key"), self.has_schemas("value"));
         if key != value {
-            self.refuse("key.converter.schemas.enable", "keys and values have schemas both or not at all here: make key.converter.schemas.enable and value.converter.schemas.enable the same");
+            let (key, value) = match self.given.shape {
+                Shape::Connect => ("key.converter.schemas.enable", "value.converter.schemas.enable"),
+                Shape::Server => {
+                    ("debezium.format.key.schemas.enable", "debezium.format.value.schemas.enable")
+                }
+            };
+            self.refuse(key, &format!("keys and values have schemas both or not at all here: set {key} and {value} to the same; true is the default of both"));
         }
         if self.given.shape == Shape::Connect && self.given.get("value.converter").is_none() {
             line(

@@ -147,7 +147,8 @@ impl Conversion<'_> {
 
     pub(super) fn bad_value(&mut self, name: &str, why: &str) {
         let what = format!("`{}` {why}", self.given.shown(name));
-        self.problems.push(Error::operator(code::VALUE, what).remedy("correct its value"));
+        let cure = if self.given.get(name).is_some() { "correct its value" } else { "add it" };
+        self.problems.push(Error::operator(code::VALUE, what).remedy(cure));
     }
 
     /// Properties that map to no setting by themselves but decide something.
@@ -160,7 +161,10 @@ impl Conversion<'_> {
             if self.start == Start::GoOn {
                 self.refuse("plugin.name", &format!("{why}: start without offsets, with a first copy"));
             } else {
-                self.remark("plugin.name", &format!("{why}; Tailwater makes a slot of its own"));
+                self.remark(
+                    "plugin.name",
+                    &format!("{why}; Tailwater makes one of its own, after a first copy"),
+                );
             }
         }
         if self.start == Start::Copy && !matches!(mode.as_str(), "" | "initial" | "when_needed") {
@@ -265,6 +269,9 @@ impl Conversion<'_> {
         }
         let host = if host.contains(':') && !host.contains("${") { format!("[{host}]") } else { host };
         let port = if port.is_empty() { "5432".to_owned() } else { port };
+        if port.parse::<u16>().is_err() && !port.contains("${") {
+            self.bad_value("database.port", "is no port");
+        }
         url = format!("{url}@{host}:{port}/{}", encoded(&database));
         let mut separator = '?';
         for (name, parameter) in [

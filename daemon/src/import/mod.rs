@@ -161,7 +161,23 @@ fn read(import: &Import) -> Result<Given> {
     let mut given =
         Given::parse(&read(&import.file)?).map_err(|error| error.doing(import.file.display().to_string()))?;
     if let Some(worker) = &import.worker {
+        let wrong = |what: &str, cure: &str| {
+            let what = format!("--worker {}: {what}", worker.display());
+            Err(Error::operator(code::UNREADABLE, what).remedy(cure))
+        };
+        if given.shape == given::Shape::Server {
+            return wrong(
+                "Debezium Server has no worker",
+                "leave it out: application.properties says it all",
+            );
+        }
         given.add_worker(&read(worker)?);
+        if given.get("bootstrap.servers").is_none() {
+            return wrong(
+                "it has no bootstrap.servers",
+                "give the properties that the Connect worker is started with",
+            );
+        }
     }
     Ok(given)
 }

@@ -84,6 +84,7 @@ pub(super) fn stopped(value: &[u8], confirms_ahead: bool) -> Result<Stopped> {
             code::OFFSETS,
             format!("the offset is not one of Debezium's Postgres connector: {what}"),
         )
+        .remedy("name the newest offsets that the connector has written")
     };
     let offset: Offset = serde_json::from_slice(value).map_err(|error| wrong(&error.to_string()))?;
     if let Some(name) = offset.others.keys().find(|name| name.starts_with("incremental_snapshot")) {

@@ -1,6 +1,8 @@
 //! What comes out of files as people have them, and what is refused.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
 
 use expect_test::{Expect, expect};
 
@@ -210,6 +212,44 @@ fn a_worker_tells_brokers_and_converters() {
 }
 
 #[test]
+fn a_worker_that_says_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        File::create(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        path
+    };
+    let refused = |file, worker: &str| {
+        let worker = Some(folder.path().join(worker));
+        let import = super::Import { file, output: None, worker, offsets: None, offsets_topic: None };
+        super::read(&import).unwrap_err().to_string().replace(&folder.path().display().to_string(), "")
+    };
+    let json = file("c.json", "{\"connector.class\":\"x\"}");
+    let server = file("application.properties", "debezium.source.topic.prefix=x");
+    file("worker.properties", "bootstrap.servers=k:9092");
+    expect![[r#"
+        --worker /c.json: it has no bootstrap.servers [TW-IMP-001]
+          to mend it: give the properties that the Connect worker is started with"#]]
+    .assert_eq(&refused(json, "c.json"));
+    expect![[r#"
+        --worker /worker.properties: Debezium Server has no worker [TW-IMP-001]
+          to mend it: leave it out: application.properties says it all"#]]
+    .assert_eq(&refused(server, "worker.properties"));
+}
+
+#[test]
+fn schemas_of_debezium_server_are_named_as_its_file_has_them() {
+    let file = "debezium.source.connector.class=io.debezium.connector.postgresql.PostgresConnector\n\
+        debezium.source.topic.prefix=x\ndebezium.source.plugin.name=pgoutput\ndebezium.source.database.hostname=h\n\
+        debezium.source.database.user=u\ndebezium.source.database.dbname=d\n\
+        debezium.sink.type=kafka\ndebezium.sink.kafka.producer.bootstrap.servers=k:1\ndebezium.format.value.schemas.enable=false";
+    let errors = convert(&Given::parse(file).unwrap(), Start::Copy, "f").unwrap_err();
+    expect![[r#"
+        `debezium.format.key.schemas.enable` cannot be carried over, and without it other data would be written [TW-IMP-004]
+          to mend it: keys and values have schemas both or not at all here: set debezium.format.key.schemas.enable and debezium.format.value.schemas.enable to the same; true is the default of both"#]].assert_eq(&errors.iter().map(ToString::to_string).collect::<String>());
+}
+
+#[test]
 fn words_are_read_in_any_case_as_debezium_reads_them() {
     let config = [
         ("plugin.name", "PgOutput"),
@@ -254,6 +294,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("value.converter", "io.confluent.connect.avro.AvroConverter"),
         ("binary.handling.mode", "octal"),
         ("topic.prefix", ""),
+        ("database.port", "5x32"),
     ];
     expect![[r#"
         TW-IMP-003 `colum.exclude.list` is no property that Debezium 3.6.3 or Kafka Connect has
@@ -263,6 +304,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         TW-IMP-004 `snapshot.mode` cannot be carried over, and without it other data would be written
         TW-IMP-004 `transforms` cannot be carried over, and without it other data would be written
         TW-IMP-004 `transforms.route.type` cannot be carried over, and without it other data would be written
+        TW-IMP-005 `database.port` is no port
         TW-IMP-006 `table.include.list` holds the regular expression "a\\.[cd]", which `tables` has no equal of
         TW-IMP-005 `topic.prefix` is missing
         TW-IMP-004 `value.converter` cannot be carried over, and without it other data would be written

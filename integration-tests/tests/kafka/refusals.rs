@@ -1,10 +1,12 @@
 //! What Kafka or its settings do not allow: stops with a code that says what mends it, and nothing is dropped.
 
+use std::sync::Arc;
+
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use tailwater_core::{ErrorKind, Position, Sink as _};
+use tailwater_core::{ErrorKind, Position, Sink as _, Table};
 use tailwater_integration_tests::kafka::{self, Broker};
-use tailwater_kafka::{Config, Delivery, Kafka, PartitionChange};
+use tailwater_kafka::{Config, Delivery, Kafka, PartitionChange, TopicSettings};
 
 use crate::feed::{at, batch, check, config, fill, refused, set, table, topic, transaction, write_until};
 
@@ -162,6 +164,33 @@ fn check_says_everything_at_once_and_makes_nothing() {
     all.debezium.set("heartbeat.interval.ms", "1000").unwrap();
     let others = format!(": {name}.message, __debezium-heartbeat.{name}, {name}.transaction");
     assert!(missing(&all).ends_with(&others), "{}", missing(&all));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_a_key_does_not_fit_a_compacted_topic_made_or_not() {
+    let broker = kafka::shared();
+    let mut config = config(&broker, Delivery::ExactlyOnce);
+    let mut keyless = table();
+    Arc::make_mut(&mut keyless).declared_key.clear();
+    let found = |config: &Config, table: &Arc<Table>| {
+        let findings = tailwater_kafka::check(config, std::slice::from_ref(table));
+        findings.iter().any(|finding| finding.code == "TW-KAFKA-018")
+    };
+    let name = topic(&config);
+    let settings = |policy: &str| TopicSettings {
+        topic: name.clone(),
+        partitions: None,
+        replication: None,
+        configs: vec![("cleanup.policy".to_owned(), policy.to_owned())],
+    };
+    for (policy, refused) in [("delete", false), ("compact", true), ("compact,delete", true)] {
+        config.topics = vec![settings(policy)];
+        assert_eq!(found(&config, &keyless), refused, "{policy}");
+        assert!(!found(&config, &table()), "{policy}");
+    }
+    config.topics.clear();
+    create(&broker, &name, &[("cleanup.policy", "compact,delete")]).await;
+    assert!(found(&config, &keyless) && !found(&config, &table()));
 }
 
 #[test]

@@ -29,10 +29,17 @@ pub fn check(config: &Config, tables: &[Arc<Table>]) -> Vec<Finding> {
     });
     match asked {
         // Without an answer there is nothing more to be found.
-        Err(error) => findings.push(Finding::from(&error)),
+        Err(error) => {
+            let finding = Finding::from(&error);
+            // What the producer is refused for, the clients that ask mostly are too.
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
         Ok((brokers, found)) => {
             let written = position_topic(config, &brokers, &found, &mut findings);
             missing(&brokers, &found, &written, &mut findings);
+            compacted_when_made(config, &topics, &found, &mut findings);
             settings(config, &brokers, &topics, &found, &mut findings);
             timeout(config, &brokers, &mut findings);
         }
@@ -163,6 +170,33 @@ fn position_topic(
     }
 }
 
+/// Topics that are not there yet, and would be made so that they do not take what is written to them.
+fn compacted_when_made(
+    config: &Config,
+    topics: &[Wanted],
+    found: &[(&str, Found)],
+    findings: &mut Vec<Finding>,
+) {
+    for (topic, (name, _)) in topics.iter().zip(found).filter(|(_, (_, found))| *found == Found::Missing) {
+        let made = config.topics.iter().find(|settings| settings.matches(name));
+        let policy = made.and_then(|made| made.configs.iter().find(|(name, _)| name == "cleanup.policy"));
+        keyless_in(topic, policy.map(|(_, policy)| policy.as_str()), findings);
+    }
+}
+
+/// Brokers refuse records without a key in a topic that is compacted, be it `compact,delete`.
+fn keyless_in(topic: &Wanted, policy: Option<&str>, findings: &mut Vec<Finding>) {
+    let compacted = policy.is_some_and(|policy| policy.split(',').any(|word| word.trim() == "compact"));
+    if let (Some(table), true) = (&topic.keyless, compacted) {
+        let message = format!(
+            "{table} has no key, but its topic {} is compacted, which takes no such record",
+            topic.name
+        );
+        let remedy = "give the table a primary key, or name columns of it in `message.key.columns`; or give the topic cleanup.policy=delete";
+        findings.push(Finding::error("TW-KAFKA-018", message).remedy(remedy));
+    }
+}
+
 fn settings(
     config: &Config,
     brokers: &Topics,
@@ -204,14 +238,7 @@ fn settings(
         if number("max.message.bytes").is_some_and(|most| most < batch) {
             small.push(topic.name.as_str());
         }
-        if let (Some(table), Some("compact")) = (&topic.keyless, setting(&described, "cleanup.policy")) {
-            let message = format!(
-                "{table} has no key, but its topic {} is compacted, which takes no such record",
-                topic.name
-            );
-            let remedy = "give the table a primary key or REPLICA IDENTITY USING INDEX, or the topic cleanup.policy=delete";
-            findings.push(Finding::error("TW-KAFKA-018", message).remedy(remedy));
-        }
+        keyless_in(topic, setting(&described, "cleanup.policy"), findings);
     }
     if !unsafe_topics.is_empty() {
         let message = format!("acknowledged records are on one broker only: {}", unsafe_topics.join(", "));

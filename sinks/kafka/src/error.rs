@@ -154,8 +154,19 @@ pub(crate) fn from_code(code: Code, text: &str) -> Error {
              `position_topic` below [sink.kafka]",
         );
     }
+    if is_unreachable(code) {
+        return Error::transient("TW-KAFKA-001", format!("no broker answers, or not in time: {text}")).remedy(
+            "are the brokers up, is `brokers` in [sink.kafka] right, and can this machine reach what they advertise as their \
+             listeners?",
+        );
+    }
+    if code == Code::InvalidRecord {
+        return Error::operator("TW-KAFKA-018", text).remedy(
+            "a compacted topic takes no record without a key: give the table a primary key, or name columns of it in \
+             `message.key.columns`; or give the topic cleanup.policy=delete; where that is not why, see the broker's log",
+        );
+    }
     let (kind, number) = match () {
-        () if listed(UNREACHABLE) => (ErrorKind::Transient, "TW-KAFKA-001"),
         () if listed(NO_LEADER) => (ErrorKind::Transient, "TW-KAFKA-002"),
         () if listed(NO_TOPIC) => (ErrorKind::Operator, "TW-KAFKA-006"),
         () if listed(TOO_LARGE) => (ErrorKind::Operator, "TW-KAFKA-007"),
@@ -176,7 +187,7 @@ pub(crate) fn topic_gone(topic: &str) -> Error {
     );
     Error::operator("TW-KAFKA-006", message).remedy(format!(
         "kafka-topics --create --topic {topic}, with as many partitions as it had, to go on without what it held; or \
-         another `position_topic`, to copy everything afresh"
+         `tailwater drop`, and then delete the position topic and the tables' topics, to copy everything afresh"
     ))
 }
 
@@ -240,7 +251,18 @@ pub(crate) fn property(name: &str, description: &str) -> Error {
     } else {
         format!("librdkafka refuses `{name}`: {}", description.trim())
     };
-    Error::operator("TW-KAFKA-009", message).remedy("correct [sink.kafka.properties]")
+    Error::operator("TW-KAFKA-009", message)
+        .remedy("write a value that librdkafka's CONFIGURATION.md has for it below [sink.kafka.properties]")
+}
+
+/// A login is asked for, but no way that is built in.
+pub(crate) fn no_mechanism(found: Option<&str>, known: &[&str]) -> Error {
+    let found = found.map_or("not set".to_owned(), |name| format!("{name}, which is not built in"));
+    let message = format!("`security.protocol` asks for a login, but `sasl.mechanisms` is {found}");
+    Error::operator("TW-KAFKA-009", message).remedy(format!(
+        "write below [sink.kafka.properties]: \"sasl.mechanisms\" = \"…\" with one of {}",
+        known.join(", ")
+    ))
 }
 
 pub(crate) fn property_refused(name: &str, reason: &str) -> Error {
@@ -291,7 +313,7 @@ pub(crate) fn position_exists(topic: &str, held: &tailwater_core::Position) -> E
 
 pub(crate) fn position_unreadable(topic: &str, why: &str) -> Error {
     Error::operator("TW-KAFKA-013", format!("a record of the position topic {topic} cannot be read: {why}"))
-        .remedy("use the release that wrote it; another `position_topic` starts the pipeline from nothing")
+        .remedy("use the release that wrote it; or `tailwater drop` and another `position_topic`, to copy everything afresh")
 }
 
 pub(crate) fn partitions_changed(topic: &str, before: i32, now: i32) -> Error {

@@ -15,6 +15,17 @@ use crate::sink::Kafka;
 use crate::topics::{PATIENCE, Topics};
 use crate::{Config, error};
 
+/// Refuses a pipeline that has a position already. Writes nothing.
+///
+/// # Errors
+/// `Operator` where it has one; those of the brokers.
+pub fn not_begun(config: &Config) -> Result<()> {
+    match crate::position(config)? {
+        Some(held) => Err(error::position_exists(&config.position_topic, &held.position)),
+        None => Ok(()),
+    }
+}
+
 /// Writes the position at which a pipeline is to begin that has none yet.
 ///
 /// # Errors
@@ -40,6 +51,7 @@ pub fn compacted(config: &Config, topic: &str) -> Result<BTreeMap<Vec<u8>, Vec<u
     if partitions.count() == 0 {
         return Err(reading
             .blame(&KafkaError::MetadataFetch(Code::UnknownTopic))
+            .remedy("name the topic that the worker's offset.storage.topic names, at the same brokers")
             .doing(format!("read {topic}")));
     }
     let mut held = BTreeMap::new();

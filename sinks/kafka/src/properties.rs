@@ -128,6 +128,9 @@ const USUAL: &[&str] = &[
     "transaction.timeout.ms",
 ];
 
+/// The ways to log in that are built in.
+const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+
 impl Properties {
     /// Sets a property. `nearest` makes a proposal for a name that does not exist.
     ///
@@ -151,6 +154,22 @@ impl Properties {
         }
         self.0.insert(name.to_owned(), value);
         Ok(())
+    }
+
+    /// Refuses a login without a way to log in that there is: librdkafka's default is Kerberos, which is not built in.
+    ///
+    /// # Errors
+    /// `Operator` where there is none.
+    pub fn check_login(&self) -> Result<()> {
+        let protocol = self.get("security.protocol").unwrap_or_default();
+        if !protocol.to_ascii_lowercase().starts_with("sasl") {
+            return Ok(());
+        }
+        let mechanism = self.get("sasl.mechanisms").or_else(|| self.get("sasl.mechanism"));
+        match mechanism {
+            Some(named) if MECHANISMS.iter().any(|known| known.eq_ignore_ascii_case(named)) => Ok(()),
+            Some(_) | None => Err(error::no_mechanism(mechanism, MECHANISMS)),
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -200,6 +219,27 @@ mod tests {
                 r#"librdkafka refuses `linger.ms`: Invalid value for configuration property "queue.buffering.max.ms""#
             ]],
         );
+    }
+
+    #[test]
+    fn a_login_needs_a_mechanism_that_is_built_in() {
+        let check = |pairs: &[(&str, &str)]| {
+            let mut properties = Properties::default();
+            for (name, value) in pairs {
+                properties.set(name, (*value).to_owned(), |_, _| String::new()).unwrap();
+            }
+            properties.check_login().map_err(|error| error.message())
+        };
+        let login = ("security.protocol", "SASL_SSL");
+        assert_eq!(check(&[("security.protocol", "SSL")]), Ok(()));
+        assert_eq!(check(&[login, ("sasl.mechanisms", "SCRAM-SHA-512")]), Ok(()));
+        assert_eq!(check(&[login, ("sasl.mechanism", "PLAIN")]), Ok(()));
+        expect!["`security.protocol` asks for a login, but `sasl.mechanisms` is not set"]
+            .assert_eq(&check(&[login]).unwrap_err());
+        expect![
+            "`security.protocol` asks for a login, but `sasl.mechanisms` is GSSAPI, which is not built in"
+        ]
+        .assert_eq(&check(&[login, ("sasl.mechanisms", "GSSAPI")]).unwrap_err());
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub(crate) enum Found {
 
 impl TopicSettings {
     /// Whether a topic is made like this.
-    fn matches(&self, topic: &str) -> bool {
+    pub(crate) fn matches(&self, topic: &str) -> bool {
         fn from(pattern: &[u8], name: &[u8]) -> bool {
             match pattern.split_first() {
                 None => name.is_empty(),

@@ -187,8 +187,8 @@ fn a_wrong_topic_or_property_is_named_with_its_place() {
         "\"linger.ms\" = 10",
         "\"linger.ms\" = -10",
         expect![[r#"
-        shop.toml:26:1: librdkafka refuses `linger.ms`: Configuration property "queue.buffering.max.ms" value -10 is outside allowed range 0..900000 [TW-KAFKA-009]
-          to mend it: correct [sink.kafka.properties]"#]],
+            shop.toml:26:1: librdkafka refuses `linger.ms`: Configuration property "queue.buffering.max.ms" value -10 is outside allowed range 0..900000 [TW-KAFKA-009]
+              to mend it: write a value that librdkafka's CONFIGURATION.md has for it below [sink.kafka.properties]"#]],
     );
     check(
         "\"zstd\"",
@@ -274,6 +274,18 @@ fn rows_have_options_of_their_own() {
     }
     assert_eq!((sink.format, &sink.debezium), (tailwater_kafka::Format::Row, &expected));
     for (line, expected) in [
+        (
+            "add.fields = \"op\"\nadd.fields.prefix = \"_\"",
+            expect![[r#"
+            shop.toml:10:5: cannot extend value of type string with a dotted key [TW-CFG-002]
+              to mend it: where one name is the beginning of another, put both in quotes: "add.fields" = …"#]],
+        ),
+        (
+            "add.fields.prefix = \"_\"\nadd.fields = \"op\"",
+            expect![[r#"
+            shop.toml:10:5: duplicate key [TW-CFG-002]
+              to mend it: where one name is the beginning of another, put both in quotes: "add.fields" = …"#]],
+        ),
         (
             "delete.tombstone.handling.mode = \"none\"",
             expect![
