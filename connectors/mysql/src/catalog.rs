@@ -7,6 +7,7 @@ use tailwater_core::pattern::Patterns;
 
 use crate::connection::Connection;
 use crate::ddl::Name;
+use crate::error;
 use crate::quote::{literal, qualified};
 use crate::shapes::{ColumnFacts, Facts};
 
@@ -63,7 +64,12 @@ pub(crate) async fn facts(connection: &mut Connection, name: &Name) -> Result<Op
     }
     // In the order in which the server tries them, which information_schema does not tell.
     let sql = format!("SHOW INDEX FROM {}", qualified(&name.schema, &name.table));
-    let indexes = connection.query(&sql).await.doing(doing)?;
+    let indexes = match connection.query(&sql).await {
+        Ok(indexes) => indexes,
+        // It went since.
+        Err(error) if error.code() == error::MISSING => return Ok(None),
+        Err(error) => return Err(error).doing(doing),
+    };
     let unique = keys(indexes, &mut columns);
     if connection.server_version().is_mariadb() {
         mark_json(connection, name, &mut columns).await.doing(doing)?;
