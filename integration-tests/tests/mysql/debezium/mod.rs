@@ -67,7 +67,7 @@ impl Script {
 }
 
 /// What is said of the schema topic has no counterpart here.
-const ELSEWHERE: &[&str] = &["transforms", "include.schema.comments", "include.schema.changes"];
+const ELSEWHERE: &[&str] = &["transforms", "include.schema.changes"];
 
 fn config(properties: &[(String, String)], schemas: bool) -> Config {
     let mut config = Config::new("golden");
