@@ -9,6 +9,7 @@ mod kafka;
 mod kafka_latency;
 mod latency;
 mod measure;
+mod mysql;
 mod pgbench;
 mod server;
 
@@ -25,7 +26,7 @@ pub(crate) type Outcome<T> = Result<T, String>;
 #[derive(Parser)]
 struct Arguments {
     /// Only these parts: drain, transaction, copy, duckdb, pgbench, latency, kafka, kafka-copy, kafka-memory,
-    /// kafka-latency. All of them by default.
+    /// kafka-latency, mysql. All of them by default.
     parts: Vec<String>,
     /// Rows of each load.
     #[arg(long, default_value_t = 1_000_000)]
@@ -40,6 +41,9 @@ async fn main() -> Outcome<()> {
     let arguments = Arguments::parse();
     let Arguments { rows, rounds, .. } = arguments;
     let wanted = |part: &str| arguments.parts.is_empty() || arguments.parts.iter().any(|one| one == part);
+    if wanted("mysql") {
+        mysql::read(rows, rounds)?;
+    }
     let server = Server::start().await?;
     if wanted("drain") {
         for workload in [Workload::Narrow, Workload::Orders] {

@@ -47,9 +47,18 @@ impl Program {
     /// Where it cannot be written.
     #[must_use]
     pub fn with_sink(url: &str, name: &str, patterns: &[&str], sink: &str) -> Self {
+        Self::between("postgres", url, name, patterns, sink)
+    }
+
+    /// Likewise, with a source of another kind too.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn between(source: &str, url: &str, name: &str, patterns: &[&str], sink: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tables = patterns.join("\", \"");
-        let text = format!("[source.postgres]\nurl = \"{url}\"\ntables = [\"{tables}\"]\n\n{sink}");
+        let text = format!("[source.{source}]\nurl = \"{url}\"\ntables = [\"{tables}\"]\n\n{sink}");
         fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
         Self { folder, name: name.to_owned() }
     }

@@ -336,6 +336,10 @@ impl<P: Images> Assembler<P> {
         }
         let Some(format) = &self.format else { return Err(out_of_place("a table before the log's format")) };
         let columns = P::describe(map, format)?.columns;
+        if shapes::is_sequence(&columns) {
+            self.numbers.insert(map.number, Numbered { body, shape: None });
+            return Ok(Step::Continue);
+        }
         self.asked = Some(Asked { name, why: Why::Described { number: map.number, columns, body } });
         Ok(Step::Asks)
     }
@@ -451,13 +455,14 @@ const ASIDE_BYTES: usize = 1 << 20;
 /// Rows that are kept of XA transactions that are neither committed nor rolled back yet.
 const HELD_BYTES_MAX: usize = 64 << 20;
 
-/// Without a key a row is found by all of its values.
+/// Without a key a row is found by all of its values; and a new row has nothing to take what it lacks from.
 fn identified(rows: &Rows<'_>, table: &Table) -> Result<()> {
-    if rows.kind == RowsKind::Write {
-        return Ok(());
-    }
     let has =
         |index: usize| rows.first_present.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
+    if rows.kind == RowsKind::Write {
+        let whole = (0..table.columns.len()).all(has);
+        return if whole { Ok(()) } else { Err(error::without_defaults(&table.full_name())) };
+    }
     let found = if table.key.is_empty() {
         (0..table.columns.len()).all(has)
     } else {

@@ -5,7 +5,7 @@ use tailwater_core::{Error, Position, Result};
 
 use crate::check;
 use crate::error;
-use crate::gtid::GtidSet;
+use crate::gtid::{GtidSet, MariaGtids};
 use crate::place::{Place, file_number};
 use crate::server::Server;
 
@@ -76,8 +76,8 @@ pub(crate) fn prove(server: &Server, files: &[(String, u64)], position: &Positio
     let place = Place::parse(&position.stream, server.version.is_mariadb())?;
     match &place {
         Place::Gtids(read) => prove_gtids(server, read)?,
-        // The server itself refuses a list that it does not know or does not have any more, when it is asked for its log.
-        Place::Maria(_) => {}
+        // What it does not have any more the server itself refuses, when it is asked for its log.
+        Place::Maria(read) => prove_known(server, read)?,
         Place::File { file, offset } => prove_file(server, files, position, (file, *offset))?,
     }
     Ok(place)
@@ -94,12 +94,7 @@ fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
     let executed = GtidSet::parse(server.gtid_executed())?;
     let unknown = read.subtract(&executed);
     if !unknown.is_empty() {
-        let what = format!(
-            "the target has transactions that this server does not have: {unknown}. It lags behind, was set back or \
-             reset, or they were lost in a failover"
-        );
-        return Err(Error::operator(error::NOT_IN_LOG, what)
-            .remedy("the server that has them, or wait until this one has caught up; else copy afresh"));
+        return Err(not_had(&unknown.to_string()));
     }
     let gone = GtidSet::parse(server.gtid_purged())?.subtract(read);
     if !gone.is_empty() {
@@ -108,6 +103,33 @@ fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
             .remedy("copy afresh, and keep the log longer: SET GLOBAL binlog_expire_logs_seconds = 604800"));
     }
     Ok(())
+}
+
+/// Of each domain and server the log must have had as much as the target. MariaDB itself lets a reader begin behind its own
+/// end, and then passes over what gets the same numbers.
+fn prove_known(server: &Server, read: &MariaGtids) -> Result<()> {
+    let had = [server.gtid_binlog_state(), server.gtid_current_pos()];
+    let had: Vec<(u32, u32, u64)> = had.iter().flat_map(|list| list.split(',')).filter_map(parts).collect();
+    let lacks = |&(domain, number, sequence): &(u32, u32, u64)| {
+        !had.iter().any(|had| (had.0, had.1) == (domain, number) && had.2 >= sequence)
+    };
+    let Some((domain, number, sequence)) = read.iter().find(lacks) else { return Ok(()) };
+    Err(not_had(&format!("{domain}-{number}-{sequence}")))
+}
+
+fn not_had(unknown: &str) -> Error {
+    let what = format!(
+        "the target has transactions that this server does not have: {unknown}. It lags behind, was set back or reset, \
+         or they were lost in a failover"
+    );
+    Error::operator(error::NOT_IN_LOG, what)
+        .remedy("the server that has them, or wait until this one has caught up; else copy afresh")
+}
+
+/// `0-1-5`
+fn parts(gtid: &str) -> Option<(u32, u32, u64)> {
+    let mut parts = gtid.trim().split('-');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// A place in a file means nothing on another server, and file names come again after a `RESET`.

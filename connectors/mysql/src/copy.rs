@@ -4,6 +4,9 @@
 //! used where they never do. MySQL tells nothing: there the wanted tables are locked against writing while the snapshots
 //! are taken and the position is read, which is a matter of milliseconds once the lock is granted. Whatever the server,
 //! each session then touches every table, so that none is altered before it has been read.
+//!
+//! An XA transaction that is prepared at that moment is neither in the snapshot nor behind its position. MySQL's lock waits
+//! for it; with MariaDB the copy does.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -92,6 +95,8 @@ pub(crate) async fn begin(config: &Config, server: &Server, source: String) -> R
 /// MariaDB: sessions whose snapshots stand at the same place.
 async fn agreeing(config: &Config) -> Result<Opened> {
     let count = config.copy_workers.max(1);
+    let mut guard = Connection::open(&config.url).await.doing(|| "open a session")?;
+    nothing_prepared(&mut guard).await?;
     let (mut sessions, mut at) = (Vec::new(), None);
     for attempt in 0..=AGREE_ATTEMPTS_MAX {
         sessions.clear();
@@ -110,12 +115,21 @@ async fn agreeing(config: &Config) -> Result<Opened> {
         }
     }
     let Some(at) = at else { return Err(error::protocol("no snapshot tells where it stands")) };
+    nothing_prepared(&mut guard).await?;
     let sources = touch(&mut sessions, config).await?;
     let sql = format!("SELECT BINLOG_GTID_POS({}, {})", quote::literal(&at.file), at.position);
     let session = sessions.first_mut().ok_or_else(|| error::protocol("no copy session"))?;
     let stream = session.query(&sql).await?.into_iter().flatten().flatten().next().unwrap_or_default();
     let stream = if stream.is_empty() { format!("{}:{}", at.file, at.position) } else { stream };
+    guard.finish().await?;
     Ok(Opened { sessions, sources, stream, at })
+}
+
+/// Asked before the snapshots and after them. One that is prepared and committed in between is not seen; where such ones
+/// are common the stream soon meets another, and stops.
+async fn nothing_prepared(session: &mut Connection) -> Result<()> {
+    let rows = session.query("XA RECOVER").await.doing(|| "look for prepared XA transactions")?;
+    if rows.is_empty() { Ok(()) } else { Err(error::prepared()) }
 }
 
 async fn stands_at(session: &mut Connection) -> Result<FilePosition> {
@@ -151,6 +165,10 @@ async fn locked(config: &Config) -> Result<Opened> {
     guard
         .execute(&format!("LOCK TABLES {}", tables.join(", ")))
         .await
+        .map_err(|error| match error.code() {
+            error::UNAVAILABLE => error.remedy(error::HOLDS_A_LOCK),
+            _ => error,
+        })
         .doing(|| "lock the tables against writing, for the moment in which the snapshot is taken")?;
     for session in &mut sessions {
         take_snapshot(session).await?;
@@ -167,7 +185,19 @@ async fn locked(config: &Config) -> Result<Opened> {
     };
     let sources = touch(&mut sessions, config).await?;
     guard.finish().await?;
-    Ok(Opened { sessions, sources, stream, at })
+    // What was written into a table that came in between may lie between the snapshot and the position.
+    let is_locked = |one: &Source| {
+        wanted
+            .iter()
+            .any(|locked| locked.name.schema == one.table.schema && locked.name.table == one.table.name)
+    };
+    match sources.iter().find(|one| !is_locked(one)) {
+        None => Ok(Opened { sessions, sources, stream, at }),
+        Some(new) => {
+            let what = format!("{} was created while the copy began", new.table.full_name());
+            Err(Error::transient(error::CHANGED, what))
+        }
+    }
 }
 
 async fn take_snapshot(session: &mut Connection) -> Result<()> {

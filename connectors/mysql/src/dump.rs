@@ -1,5 +1,6 @@
 //! The binary log as the server sends it: from where, and one event after the other. Not here: what is in an event.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::BufMut as _;
@@ -55,6 +56,8 @@ pub struct Log {
     /// Since when nothing has come.
     waiting_since: Option<Instant>,
     checksums: bool,
+    /// The packet that was handed out last.
+    last: Range<usize>,
 }
 
 impl Connection {
@@ -88,7 +91,13 @@ impl Connection {
         };
         self.command(command, &body).await.doing(|| "ask for the log")?;
         self.set_state(State::Dumping);
-        Ok(Log { connection: self, silence_max: dump.heartbeat * 2, waiting_since: None, checksums })
+        Ok(Log {
+            connection: self,
+            silence_max: dump.heartbeat * 2,
+            waiting_since: None,
+            checksums,
+            last: 0..0,
+        })
     }
 
     /// Everything before the command itself; returns whether events bear checksums.
@@ -167,9 +176,18 @@ impl Log {
     /// What the server reports, or the end of the log.
     pub fn event(&mut self) -> Result<Option<&[u8]>> {
         match self.connection.buffered()? {
-            Some(place) => read(self.connection.body(place)).map(Some),
+            Some(place) => {
+                self.last = place.clone();
+                read(self.connection.body(place)).map(Some)
+            }
             None => Ok(None),
         }
+    }
+
+    /// What [`Log::event`] returned last. It is there until more is read.
+    #[must_use]
+    pub fn last(&self) -> &[u8] {
+        self.connection.body(self.last.clone()).get(1..).unwrap_or_default()
     }
 
     /// Waits until more bytes were read. Cancel-safe.
@@ -227,7 +245,13 @@ mod tests {
 
     fn log(stream: UnixStream) -> Log {
         let connection = Connection::new(Transport::Unix(stream), 1);
-        Log { connection, silence_max: Duration::from_secs(60), waiting_since: None, checksums: true }
+        Log {
+            connection,
+            silence_max: Duration::from_secs(60),
+            waiting_since: None,
+            checksums: true,
+            last: 0..0,
+        }
     }
 
     #[tokio::test]

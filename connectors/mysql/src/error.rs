@@ -19,6 +19,7 @@
 //! | TW-MY-031 | transient | another reader with this server id took the log over | a server_id of its own for each reader |
 //! | TW-MY-032 | operator | the server cannot read its log from there | the message says why |
 //! | TW-MY-033 | operator | a time with a fraction in MariaDB's own layout, whose length the log does not tell | `SET GLOBAL mysql56_temporal_format=ON`, then `ALTER TABLE … FORCE` |
+//! | TW-MY-034 | operator | an inserted row comes without the columns that were left to their defaults | `binlog_row_image=FULL`, then copy everything afresh |
 //! | TW-MY-040 | data | bytes of the binary log are not as known here | report it; look for a newer release |
 //! | TW-MY-041 | data | an event of the binary log has a number that is not known here | report it; look for a newer release |
 //! | TW-MY-042 | data | a GTID set or list cannot be read | correct it where it was given; otherwise report it |
@@ -43,9 +44,11 @@
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
 //! | TW-MY-062 | operator | the target's position is of another server | the right url, or another target |
 //! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
-//! | TW-MY-080 | transient | a table was dropped or renamed while the copy began | wait: the copy starts afresh |
+//! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
+//! | TW-MY-083 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
+//! | TW-MY-084 | operator | a table has system versioning: the log tells what was among what is | leave the table out of `tables` |
 //! | TW-MY-100 | operator | the server has no binary log | log_bin |
 //! | TW-MY-101 | operator | the log does not hold rows | SET GLOBAL binlog_format=ROW |
 //! | TW-MY-102 | warning | the log does not hold whole rows | SET GLOBAL binlog_row_image=FULL |
@@ -111,6 +114,8 @@ pub const NO_GTIDS_NOW: &str = "TW-MY-063";
 pub const CHANGED: &str = "TW-MY-080";
 /// TW-MY-081, data.
 pub const COLUMN_TYPE: &str = "TW-MY-081";
+/// TW-MY-084, operator.
+pub const VERSIONED: &str = "TW-MY-084";
 /// TW-MY-100, operator.
 pub const NO_LOG: &str = "TW-MY-100";
 /// TW-MY-101, operator.
@@ -407,6 +412,15 @@ pub(crate) fn unidentified(table: &str) -> Error {
     ))
 }
 
+/// A new row without what its columns have by default.
+pub(crate) fn without_defaults(table: &str) -> Error {
+    let what =
+        format!("a row inserted into {table} comes without the columns that were left to their defaults");
+    Error::operator("TW-MY-034", what).remedy(
+        "SET GLOBAL binlog_row_image=FULL and let the sessions that write reconnect; then copy everything afresh",
+    )
+}
+
 /// A prepared transaction that a restart could not go back to.
 pub(crate) fn xa(xid: &str) -> Error {
     let what = format!("XA transaction {xid} changed captured tables and is prepared, not committed");
@@ -448,6 +462,13 @@ pub(crate) fn foreign_text(collation: Option<u16>) -> Error {
         .remedy("run such statements with SET NAMES utf8mb4, then copy everything afresh")
 }
 
+/// MariaDB's `WITH SYSTEM VERSIONING`.
+pub(crate) fn versioned(schema: &str, table: &str) -> Error {
+    let message = format!("{schema}.{table} has system versioning, which is not carried");
+    Error::operator(VERSIONED, message)
+        .remedy(format!("\"!{schema}.{table}\" in tables, or ALTER TABLE … DROP SYSTEM VERSIONING"))
+}
+
 /// A time with a fraction whose bytes cannot be told from those of one without.
 pub(crate) fn old_fraction() -> Error {
     Error::operator(
@@ -455,6 +476,16 @@ pub(crate) fn old_fraction() -> Error {
         "a time with a fraction is in MariaDB's own layout, whose length the log does not tell",
     )
     .remedy("SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE … FORCE")
+}
+
+/// What a lock waits for.
+pub(crate) const HOLDS_A_LOCK: &str =
+    "SHOW PROCESSLIST shows long transactions, XA RECOVER prepared ones: end them";
+
+/// A prepared transaction that is neither in a snapshot nor behind it.
+pub(crate) fn prepared() -> Error {
+    let what = "an XA transaction is prepared, and a copy that began now would miss it";
+    Error::transient("TW-MY-083", what).remedy("XA RECOVER lists it: commit it or roll it back")
 }
 
 #[cfg(test)]

@@ -43,6 +43,11 @@ impl<P> Followed<P> {
         }
     }
 
+    /// Whether the log has spoken of it: the catalogue alone may be ahead of it.
+    pub(crate) fn is_met(&self) -> bool {
+        self.shape.is_some() || self.pending.is_some() || self.born
+    }
+
     pub(crate) fn hear(&mut self, columns: &[Described]) {
         let column = |column: &Described| {
             (column.name.as_deref().unwrap_or_default().to_lowercase(), spelled(column, Hint::None))

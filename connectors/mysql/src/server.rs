@@ -185,6 +185,12 @@ impl Server {
         self.text("gtid_binlog_pos")
     }
 
+    /// MariaDB: the last transaction of each domain and server that was ever in the log.
+    #[must_use]
+    pub fn gtid_binlog_state(&self) -> &str {
+        self.text("gtid_binlog_state")
+    }
+
     /// MariaDB: the last transaction of each domain that was executed here.
     #[must_use]
     pub fn gtid_current_pos(&self) -> &str {

@@ -27,10 +27,13 @@ const BEHIND_SECONDS: u64 = 2;
 /// While there is one, a batch is filled for this long before the sink gets it.
 const GATHER_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The answer comes with the session that was asked.
+type Question = Pin<Box<dyn Future<Output = (Connection, Result<Option<Facts>>)> + Send>>;
+
 /// The session for questions about tables, or the question it is asked.
 enum Catalogue {
     Idle(Connection),
-    Asked(Pin<Box<dyn Future<Output = (Connection, Result<Option<Facts>>)> + Send>>),
+    Asked(Question),
     /// A question failed, and the attempt with it.
     Gone,
 }
@@ -74,7 +77,7 @@ impl Stream {
     ///
     /// # Errors
     /// Those of the server.
-    pub(crate) async fn start(catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
+    pub(crate) async fn start(mut catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
         let From { source, place, event, head, files, lower_case } = from;
         let start = match &place {
             Place::Gtids(set) => Start::Executed(set.encode()),
@@ -91,12 +94,16 @@ impl Stream {
         let log = connection.dump(&dump).await?;
         let caught_up = event == 0 && place.includes(&head);
         let settings = Settings { tables: config.tables.clone(), lower_case, source };
+        let mut assembler = Assembler::new(settings, place, event);
+        for (name, facts) in catalog::all_facts(&mut catalogue, &config.tables).await? {
+            assembler.prime(&name, &facts);
+        }
         let now = Instant::now();
         Ok(Self {
             log,
             catalogue: Catalogue::Idle(catalogue),
             config,
-            assembler: Assembler::new(settings, place, event),
+            assembler,
             unpacker: Unpacker::new()?,
             head,
             files,
@@ -139,7 +146,7 @@ impl Stream {
     fn decode(&mut self, batch: &mut Batch, cut_at_commit: bool) -> Result<()> {
         while !self.is_asking() && !batch.is_full() {
             let doing = |assembler: &Assembler<Plan>| format!("read the log at {}", assembler.whereabouts());
-            let inner = self.unpacker.apply_inner(&mut self.assembler, batch);
+            let inner = self.unpacker.apply_inner(self.log.last(), &mut self.assembler, batch);
             let step = match inner.doing(|| doing(&self.assembler))? {
                 Some(step) => step,
                 None => {
@@ -151,10 +158,7 @@ impl Stream {
             match step {
                 Step::Continue | Step::Asks => {}
                 Step::Committed => {
-                    self.commits += 1;
-                    if !self.caught_up {
-                        self.caught_up = self.assembler.place().includes(&self.head);
-                    }
+                    self.committed();
                     if cut_at_commit && batch.has_events() {
                         return Ok(());
                     }
@@ -162,6 +166,12 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Another transaction is whole.
+    fn committed(&mut self) {
+        self.commits += 1;
+        self.caught_up = self.caught_up || self.assembler.place().includes(&self.head);
     }
 
     /// Sets where the batch ends; whether that moved. Without events the position moves only now and then, and once
@@ -192,7 +202,7 @@ impl Stream {
             let (connection, facts) = question.as_mut().await;
             self.catalogue = Catalogue::Idle(connection);
             if self.assembler.answer(facts?.as_ref(), batch)? == Step::Committed {
-                self.commits += 1;
+                self.committed();
             }
         }
         Ok(())
@@ -205,6 +215,9 @@ impl Stream {
 
     /// Waits until more has arrived, or the position is due. Cancel-safe.
     async fn wait(&mut self) -> Result<()> {
+        if self.unpacker.is_walking() {
+            return Ok(());
+        }
         let behind = self.is_behind();
         self.log.set_pace(if behind { Pace::Gulps } else { Pace::Eager });
         let now = Instant::now();

@@ -1,6 +1,8 @@
 //! Events as the log sends them to events as `assemble` wants them: checked, decoded, and taken out of what they are
 //! packed in. The stream calls it.
 
+use std::ops::Range;
+
 use tailwater_core::{Batch, Result};
 
 use crate::assemble::{Assembler, Step};
@@ -17,9 +19,8 @@ pub(crate) struct Unpacker {
     /// Of the file that is read; `None` until it is told.
     format: Option<Format>,
     payload: PayloadReader,
-    /// The payload that is walked: kept here, because a batch may be full in its middle.
-    content: Vec<u8>,
-    walking: bool,
+    /// Where in its event the payload stands that is walked: a batch may be full in its middle.
+    content: Option<Range<usize>>,
     inflater: Inflater,
     inflated: Vec<u8>,
 }
@@ -29,8 +30,7 @@ impl Unpacker {
         Ok(Self {
             format: None,
             payload: PayloadReader::new()?,
-            content: Vec::new(),
-            walking: false,
+            content: None,
             inflater: Inflater::default(),
             inflated: Vec::new(),
         })
@@ -47,15 +47,15 @@ impl Unpacker {
         batch: &mut Batch,
     ) -> Result<Step> {
         let event = checked(event, self.format.as_ref())?;
+        let bytes = event.len();
         let unknown = Format::unknown();
         let (header, event) = decode(event, self.format.as_ref().unwrap_or(&unknown))?;
         assembler.at(&header);
         match event {
             Event::Payload(payload) => {
                 self.payload.begin(&payload)?;
-                self.content.clear();
-                self.content.extend_from_slice(payload.content);
-                self.walking = true;
+                // Nothing stands behind it.
+                self.content = Some(bytes - payload.content.len()..bytes);
                 Ok(Step::Continue)
             }
             Event::CompressedQuery(body) => {
@@ -71,26 +71,41 @@ impl Unpacker {
                 self.format = Some(format);
                 assembler.apply(&header, &event, batch)
             }
-            other => assembler.apply(&header, &other, batch),
+            #[allow(clippy::wildcard_enum_match_arm, reason = "what is not packed goes on as it is")]
+            plain @ (Event::Rotate { .. }
+            | Event::Gtid(_)
+            | Event::MariaGtid(_)
+            | Event::Bookkeeping
+            | Event::Query(_)
+            | Event::Xid(_)
+            | Event::XaPrepare { .. }
+            | Event::TableMap(_)
+            | Event::Heartbeat { .. }
+            | Event::RowsQuery(_)
+            | Event::Incident { .. }
+            | Event::StatementPart
+            | Event::Ignorable) => assembler.apply(&header, &plain, batch),
         }
     }
 
-    /// Applies the next event of the payload that is walked; `None` where there is none.
+    /// Whether a payload is walked: then the event it stands in is still needed.
+    pub(crate) fn is_walking(&self) -> bool {
+        self.content.is_some()
+    }
+
+    /// Applies the next event of the payload that is walked; `None` where there is none. `event` is what it stands in.
     ///
     /// # Errors
     /// As [`Unpacker::apply`].
     pub(crate) fn apply_inner(
         &mut self,
+        event: &[u8],
         assembler: &mut Assembler<Plan>,
         batch: &mut Batch,
     ) -> Result<Option<Step>> {
-        if !self.walking {
-            return Ok(None);
-        }
-        let Some(event) = self.payload.next_event(&self.content)? else {
-            self.walking = false;
-            self.content.clear();
-            self.content.shrink_to(CONTENT_KEPT);
+        let Some(content) = self.content.clone() else { return Ok(None) };
+        let Some(event) = self.payload.next_event(event.get(content).unwrap_or_default())? else {
+            self.content = None;
             return Ok(None);
         };
         let unknown = Format::unknown();
@@ -98,6 +113,3 @@ impl Unpacker {
         assembler.apply(&header, &event, batch).map(Some)
     }
 }
-
-/// What is kept of memory between payloads.
-const CONTENT_KEPT: usize = 256 << 10;

@@ -8,7 +8,13 @@
     reason = "a failure here is a failed test"
 )]
 
+mod continuity;
 mod debezium;
+mod followed;
+mod load;
+mod reshaped;
 mod servers;
+mod silent_loss;
+mod trouble;
 mod truth;
 mod types;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tailwater_core::pattern::Patterns;
-use tailwater_core::{Batch, Change, Position, Row, Source as _, Table, Value};
+use tailwater_core::{Batch, Change, Fill, Position, Row, Source as _, Table, Value};
 use tailwater_integration_tests::mysql::values::{self, Phase};
 use tailwater_integration_tests::mysql::{Installation, Server, characters, truth};
 use tailwater_mysql::{Config, MysqlSource};
@@ -15,22 +15,23 @@ const PATIENCE: Duration = Duration::from_secs(240);
 const ODD: &str = "odd \"schema\".with'quotes";
 
 /// A target in memory.
-#[derive(Default)]
-struct Held {
+#[derive(Default, Clone)]
+pub(crate) struct Held {
     /// By schema and name.
     tables: BTreeMap<(String, String), Rows>,
-    end: Position,
+    pub(crate) end: Position,
 }
 
-#[derive(Default)]
-struct Rows {
+#[derive(Default, Clone)]
+pub(crate) struct Rows {
     columns: Vec<String>,
+    ids: Vec<u32>,
     /// Found by their keys, which the log may know of where the catalogue names none.
-    rows: Vec<Vec<Option<String>>>,
+    pub(crate) rows: Vec<Vec<Option<String>>>,
 }
 
 impl Held {
-    fn apply(&mut self, batch: &Batch) {
+    pub(crate) fn apply(&mut self, batch: &Batch) {
         for event in batch.events() {
             match event.change {
                 Change::Insert { table, new } | Change::Copied { table, new } => {
@@ -43,13 +44,25 @@ impl Held {
                 Change::Delete { table, old } => drop(self.take(table, old)),
                 Change::Truncate { table } => self.of(table).rows.clear(),
                 Change::Drop { table } => panic!("{} is dropped", table.full_name()),
-                Change::Shape { .. }
-                | Change::CopyStart { .. }
-                | Change::CopyEnd { .. }
-                | Change::Message { .. } => {}
+                Change::Shape { table } => self.reshape(table),
+                Change::CopyStart { table } => {
+                    self.reshape(table);
+                    self.of(table).rows.clear();
+                }
+                Change::CopyEnd { .. } | Change::Message { .. } => {}
             }
         }
         self.end.clone_from(&batch.to);
+    }
+
+    /// Nothing but where it ends.
+    pub(crate) fn emptied(&self) -> Self {
+        Self { end: self.end.clone(), ..Self::default() }
+    }
+
+    /// How many rows it has of a table.
+    pub(crate) fn count(&self, schema: &str, table: &str) -> usize {
+        self.tables.get(&(schema.to_owned(), table.to_owned())).map_or(0, |held| held.rows.len())
     }
 
     fn of(&mut self, table: &Table) -> &mut Rows {
@@ -58,9 +71,27 @@ impl Held {
         held
     }
 
+    fn reshape(&mut self, table: &Table) {
+        let held = self.of(table);
+        let ids: Vec<u32> = table.columns.iter().map(|column| column.id).collect();
+        let before = std::mem::replace(&mut held.ids, ids);
+        let place = |id: u32| before.iter().position(|before| *before == id);
+        for row in &mut held.rows {
+            let old = std::mem::take(row);
+            row.extend(table.columns.iter().map(|column| match (place(column.id), &column.fill) {
+                (Some(place), _) => old[place].clone(),
+                (None, Fill::Null | Fill::Gone) => None,
+                (None, Fill::Constant(text)) => Some(text.clone()),
+                (None, Fill::Renamed(id)) => old[place(*id).expect("it had that column")].clone(),
+                (None, Fill::Unknown(why)) => panic!("{}.{}: {why}", table.full_name(), column.name),
+            }));
+        }
+    }
+
     fn insert(&mut self, table: &Table, row: Vec<Option<String>>) {
         let found = self.place(table, |index| row[index].clone());
-        assert!(found.is_none(), "{} has {row:?} already", table.full_name());
+        // Without a key equal rows are rows all the same.
+        assert!(table.key.is_empty() || found.is_none(), "{} has {row:?} already", table.full_name());
         self.of(table).rows.push(row);
     }
 
@@ -80,7 +111,7 @@ impl Held {
     }
 
     /// Every difference from what the server says of a whole schema.
-    fn differences(&self, server: &Server, schema: &str) -> Vec<String> {
+    pub(crate) fn differences(&self, server: &Server, schema: &str) -> Vec<String> {
         let mut wrong = Vec::new();
         for (name, said) in truth::all(server, schema) {
             let Some(held) = self.tables.get(&(schema.to_owned(), name.clone())) else {

@@ -14,7 +14,7 @@ use super::{Asked, Assembler, Images, Numbered, Shape, Step, Why};
 use crate::binlog::columns::Described;
 use crate::ddl::{Alter, Create, Name, Statement};
 use crate::error::{self, out_of_place};
-use crate::followed::Tables;
+use crate::followed::{Followed, Tables};
 use crate::shapes::{self, ColumnFacts, Facts};
 
 impl<P: Images> Assembler<P> {
@@ -110,7 +110,7 @@ impl<P: Images> Assembler<P> {
             open.begun = true;
         }
         let wanted = self.is_wanted(&name);
-        if create.perhaps && wanted && self.tables.get(&name).is_some() {
+        if create.perhaps && wanted && self.tables.get(&name).is_some_and(Followed::is_met) {
             return self.after_statement(batch);
         }
         if create.replaces {
