@@ -42,6 +42,26 @@ const COLUMNS: &[(&str, &str)] = &[
     ("money", "$12.34"),
 ];
 
+/// The same of MySQL.
+const OF_MYSQL: &[(&str, &str)] = &[
+    ("bigint unsigned", "18446744073709551615"),
+    ("int unsigned", "4294967295"),
+    ("float(7,3)", "1234.567"),
+    ("decimal(12,2)", "1234.50"),
+    ("year", "0"),
+    ("bit(20)", "00000000100000000001"),
+    ("date", "0000-00-00"),
+    ("time(6)", "-838:59:59.000000"),
+    ("datetime(6)", "0069-11-21 04:05:06.789000"),
+    ("timestamp(3)", "2026-11-21 04:05:06.789+00"),
+    ("json", "{\"a\": [1, 2, \"x\"]}"),
+    ("set('a','b')", "a,b"),
+    ("varbinary(9)", "\\x00ff10"),
+    ("point", "\\xe610000001010000000000000000000000000000000000f03f"),
+    ("polygon", "\\x00000000010300000000000000"),
+    ("vector(3)", "{1,2.5,-0.1}"),
+];
+
 fn table(columns: &[(&str, &str)]) -> Arc<Table> {
     let columns = columns.iter().zip(1..).map(|((spelled, _), id)| Column {
         id,
@@ -66,14 +86,16 @@ fn table(columns: &[(&str, &str)]) -> Arc<Table> {
 }
 
 /// Inserts, updates and deletes of that table, in transactions of ten.
-fn batch(columns: &[(&str, &str)], rows: u64) -> Batch {
+fn batch(columns: &[(&str, &str)], rows: u64, source: &str) -> Batch {
     let (mut batch, table) = (Batch::default(), table(columns));
     batch.reset(&Position::default(), 1 << 30);
-    batch.to.source = "postgres 7 timeline 1 database app".to_owned();
+    batch.to.source = source.to_owned();
     for row in 0..rows {
         if row % 10 == 0 {
             batch.transaction(format_args!("0/{row:X}"), 1_795_245_364_435_000, row + 1, 0).unwrap();
             batch.starts(1_000_000 + row, 999_990 + row);
+            batch.log_file("binlog.000003").unwrap();
+            batch.committed_by(7, 8);
         }
         batch.set_log_offset(1_000_000 + row);
         let id = row.to_string();
@@ -102,7 +124,11 @@ fn owned(value: Value<'_>) -> Vec<u8> {
 type New = fn(Config, Log, Option<Position>) -> Recorder;
 
 fn steady(recorder: New, columns: &[(&str, &str)], config: Config) {
-    let batch = batch(columns, 1000);
+    steady_of("postgres 7 timeline 1 database app", recorder, columns, config);
+}
+
+fn steady_of(source: &str, recorder: New, columns: &[(&str, &str)], config: Config) {
+    let batch = batch(columns, 1000, source);
     let mut recorder = recorder(config, Log::default(), None);
     recorder.encode(&batch).unwrap();
     recorder.encode(&batch).unwrap();
@@ -117,6 +143,7 @@ fn steady(recorder: New, columns: &[(&str, &str)], config: Config) {
 #[test]
 fn a_change_is_encoded_without_an_allocation() {
     let mut config = Config::new("app");
+    steady_of("mysql 7", Recorder::events, OF_MYSQL, config.clone());
     steady(Recorder::events, COLUMNS, config.clone());
     steady(Recorder::events, &COLUMNS[..3], config.clone());
     steady(Recorder::rows, COLUMNS, config.clone());
@@ -126,5 +153,9 @@ fn a_change_is_encoded_without_an_allocation() {
     config.set("delete.tombstone.handling.mode", "rewrite-with-tombstone").unwrap();
     config.set("add.fields", "op,table,lsn,source.ts_ms,source.txId,sequence,id,total_order").unwrap();
     config.set("add.headers", "op,db,origin").unwrap();
-    steady(Recorder::rows, COLUMNS, config);
+    steady(Recorder::rows, COLUMNS, config.clone());
+    config
+        .set("add.fields", "op,table,gtid,file,pos,row,thread,server_id,source.ts_ms,id,total_order")
+        .unwrap();
+    steady_of("mariadb 7", Recorder::rows, OF_MYSQL, config);
 }

@@ -9,12 +9,7 @@ use tailwater_core::pattern::Patterns;
 
 use crate::connection::Connection;
 use crate::ddl::Name;
-<<<<<<< HEAD
 use crate::quote::literal;
-=======
-use crate::error;
-use crate::quote::{literal, qualified};
->>>>>>> 0b61471a89c8d2e9638764a5d548d0de2ac6873c
 use crate::shapes::{ColumnFacts, Facts};
 
 /// A table that the configuration asks for.
@@ -110,26 +105,7 @@ async fn read(connection: &mut Connection, which: &str) -> Result<BTreeMap<Name,
         }
     }
     if !connection.server_version().is_mariadb() {
-<<<<<<< HEAD
         found.values_mut().flat_map(|facts| &mut facts.columns).for_each(quote_default);
-=======
-        columns.iter_mut().for_each(quote_default);
-    }
-    if columns.is_empty() {
-        return Ok(None);
-    }
-    // In the order in which the server tries them, which information_schema does not tell.
-    let sql = format!("SHOW INDEX FROM {}", qualified(&name.schema, &name.table));
-    let indexes = match connection.query(&sql).await {
-        Ok(indexes) => indexes,
-        // It went since.
-        Err(error) if error.code() == error::MISSING => return Ok(None),
-        Err(error) => return Err(error).doing(doing),
-    };
-    let unique = keys(indexes, &mut columns);
-    if connection.server_version().is_mariadb() {
-        mark_json(connection, name, &mut columns).await.doing(doing)?;
->>>>>>> 0b61471a89c8d2e9638764a5d548d0de2ac6873c
     }
     let sql = format!(
         "SELECT table_schema, table_name, index_name, column_name, sub_part FROM information_schema.statistics \

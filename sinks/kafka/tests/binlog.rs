@@ -293,7 +293,7 @@ fn values(row: &Json, given: &Given) -> Vec<Option<String>> {
     let value = |(name, ..): &Spelled| match &row[name] {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => Some(row[name].to_string()),
     };
     given.columns.iter().map(value).collect()
 }
