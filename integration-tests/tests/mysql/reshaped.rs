@@ -25,7 +25,7 @@ const KEPT: &[Case] = &[
     (PLAIN, IDS, &["ALTER TABLE {t} DROP n", "ALTER TABLE {t} ADD n DATE", "INSERT INTO {t} (id, n) VALUES (9, '2026-11-21')"]),
     (PLAIN, IDS, &["ALTER TABLE {t} RENAME COLUMN n TO m", "INSERT INTO {t} (id, m) VALUES (9, 99)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} CHANGE n m INT", "UPDATE {t} SET m = 4 WHERE id = 1"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} CHANGE n m BIGINT NOT NULL FIRST", "INSERT INTO {t} (id, m) VALUES (9, 99999999999)"]),
+    (PLAIN, "(1, 10, 'a'), (2, 20, NULL)", &["ALTER TABLE {t} CHANGE n m BIGINT NOT NULL FIRST", "INSERT INTO {t} (id, m) VALUES (9, 99999999999)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} CHANGE n m BIGINT", "INSERT INTO {t} (id, m) VALUES (9, 99999999999)"]),
     ("id INT PRIMARY KEY, a INT, b INT", "(1, 2, 3), (4, 5, 6)", &["ALTER TABLE {t} RENAME COLUMN a TO b, RENAME COLUMN b TO a", "INSERT INTO {t} (id, a, b) VALUES (9, 10, 11)"]),
     ("id INT PRIMARY KEY, a INT, b INT", "(1, 2, 3), (4, 5, 6)", &["ALTER TABLE {t} RENAME COLUMN a TO c", "ALTER TABLE {t} RENAME COLUMN b TO a", "INSERT INTO {t} (id, a, c) VALUES (9, 10, 11)"]),
@@ -43,7 +43,7 @@ const KEPT: &[Case] = &[
     ("id INT PRIMARY KEY, e ENUM('a','b')", "(1, 'a'), (2, 'b')", &["ALTER TABLE {t} MODIFY e ENUM('a','b','c')", "INSERT INTO {t} VALUES (9, 'c')"]),
     ("id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET latin1", "(1, 'caf\u{e9}')", &["ALTER TABLE {t} CONVERT TO CHARACTER SET utf8mb4", "INSERT INTO {t} VALUES (9, '\u{1f600}')"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ALTER n SET DEFAULT 5, ADD INDEX (v), COMMENT 'x'", "INSERT INTO {t} (id) VALUES (9)"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} MODIFY n INT NOT NULL DEFAULT 5, ADD x INT DEFAULT 1", "INSERT INTO {t} (id) VALUES (9)"]),
+    (PLAIN, "(1, 10, 'a'), (2, 20, NULL)", &["ALTER TABLE {t} MODIFY n INT NOT NULL DEFAULT 5, ADD x INT DEFAULT 1", "INSERT INTO {t} (id) VALUES (9)"]),
     ("id INT PRIMARY KEY, n INT NOT NULL", "(1, 10), (2, 20)", &["ALTER TABLE {t} DROP PRIMARY KEY, ADD PRIMARY KEY (n)", "UPDATE {t} SET id = 7 WHERE n = 20", "DELETE FROM {t} WHERE n = 10"]),
     ("id INT PRIMARY KEY, n INT NOT NULL", "(1, 10), (2, 20)", &["ALTER TABLE {t} DROP PRIMARY KEY", "UPDATE {t} SET id = 7 WHERE n = 20", "DELETE FROM {t} WHERE n = 10"]),
     ("a INT, n INT NOT NULL, UNIQUE (n)", "(1, 10), (NULL, 20)", &["UPDATE {t} SET n = 30 WHERE n = 20", "DELETE FROM {t} WHERE n = 10", "INSERT INTO {t} VALUES (5, 6)"]),
@@ -61,6 +61,9 @@ const STOPPED: &[Case] = &[
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT DEFAULT (1 + 2)", "INSERT INTO {t} (id) VALUES (9)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT AS (n + 1) STORED", "INSERT INTO {t} (id) VALUES (9)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x DATETIME(3) DEFAULT CURRENT_TIMESTAMP(3)", "INSERT INTO {t} (id) VALUES (9)"]),
+    ("id INT PRIMARY KEY, b VARBINARY(9)", "(1, 'abc')", &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"]),
+    ("id INT PRIMARY KEY, b DOUBLE", "(1, 1e15)", &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"]),
+    ("id INT PRIMARY KEY, b SET('a','b')", "(1, 'a,b')", &["ALTER TABLE {t} MODIFY b SET('b','a')", "INSERT INTO {t} VALUES (9, 'a,b')"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT AUTO_INCREMENT, ADD KEY (x)", "INSERT INTO {t} (id) VALUES (9)"]),
 ];
 
@@ -87,7 +90,7 @@ fn step(server: &Server, number: usize) -> bool {
         any = true;
         // Not all of them are possible everywhere, with the rows that are there.
         let sql = statement.replace("{t}", &table);
-        let sql = format!("USE shop; SET time_zone = '+00:00', sql_mode = ''; {sql}");
+        let sql = format!("USE shop; SET time_zone = '+00:00'; {sql}");
         if let Err(error) = server.try_execute(&sql) {
             eprintln!("{}: {statement}: {error}", server.installation().name());
         }
