@@ -122,6 +122,12 @@ impl<P> Tables<P> {
         names
     }
 
+    /// The names of the tables that were altered since their last shape.
+    pub(crate) fn altered(&self) -> Vec<Name> {
+        let altered = self.by_id.values().filter(|table| table.pending.is_some());
+        altered.map(|table| table.name.clone()).collect()
+    }
+
     /// Nothing is known any more of a table of that name.
     pub(crate) fn forget(&mut self, name: &Name) {
         self.by_id.remove(&table_id(name));
