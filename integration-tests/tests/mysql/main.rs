@@ -10,5 +10,6 @@
 
 mod reshaped;
 mod servers;
+mod tables;
 mod truth;
 mod types;

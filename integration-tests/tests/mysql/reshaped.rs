@@ -1,6 +1,6 @@
 //! Tables whose shape changes, into DuckDB, with the server as oracle: the target ends equal to it, or the table stops.
 
-use tailwater_integration_tests::mysql::pipeline::Pipeline;
+use tailwater_integration_tests::mysql::pipeline::{Pipeline, holds_all};
 use tailwater_integration_tests::mysql::{Installation, Server};
 
 /// What a table is made of, its rows, and what is done to it; `{t}` is its name.
@@ -117,24 +117,39 @@ fn wrong(server: &Server, pipeline: &Pipeline, when: &str) -> Vec<String> {
     wrong
 }
 
-async fn reshaped(installation: Installation, at_once: bool) {
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    /// While the pipeline runs.
+    Running,
+    /// With a start and an end of the pipeline between any two of a table's changes.
+    StepByStep,
+    /// All of them before the pipeline goes on.
+    AtOnce,
+}
+
+async fn reshaped(installation: Installation, when: When) {
     let server = Server::start(installation, &[]);
     create(&server);
     let pipeline = Pipeline::new(&server, "reshaped", &["shop.*"]);
-    pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+    let catch_up = async || pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+    catch_up().await;
     let mut found = wrong(&server, &pipeline, "copy");
+    let running = (when == When::Running).then(|| pipeline.start());
     let mut number = 0;
     while step(&server, number) {
         number += 1;
-        if !at_once {
-            pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+        if let Some(running) = &running {
+            holds_all(&server, running).await;
+        } else if when == When::StepByStep {
+            catch_up().await;
             found.extend(wrong(&server, &pipeline, &format!("step {number}")));
         }
     }
-    if at_once {
-        pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
-        found.extend(wrong(&server, &pipeline, "end"));
+    match running {
+        Some(running) => running.stop().await.unwrap(),
+        None => catch_up().await,
     }
+    found.extend(wrong(&server, &pipeline, "end"));
     let stopped = pipeline.stopped();
     for (table, (_, _, statements), stops) in cases() {
         if stops && !stopped.iter().any(|(name, _)| *name == format!("shop.{table}")) {
@@ -145,21 +160,31 @@ async fn reshaped(installation: Installation, at_once: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mysql_9_7_while_it_is_followed() {
+    reshaped(Installation::mysql97(), When::Running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mysql_9_7_step_by_step() {
-    reshaped(Installation::mysql97(), false).await;
+    reshaped(Installation::mysql97(), When::StepByStep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_9_7_while_nobody_followed() {
-    reshaped(Installation::mysql97(), true).await;
+    reshaped(Installation::mysql97(), When::AtOnce).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_11_8_while_it_is_followed() {
+    reshaped(Installation::mariadb118(), When::Running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_11_8_step_by_step() {
-    reshaped(Installation::mariadb118(), false).await;
+    reshaped(Installation::mariadb118(), When::StepByStep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_11_8_while_nobody_followed() {
-    reshaped(Installation::mariadb118(), true).await;
+    reshaped(Installation::mariadb118(), When::AtOnce).await;
 }
