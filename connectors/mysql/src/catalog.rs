@@ -141,8 +141,7 @@ async fn collations(connection: &mut Connection) -> Result<HashMap<String, u16>>
 }
 
 fn column(row: Vec<Option<String>>, collations: &HashMap<String, u16>) -> Option<ColumnFacts> {
-    let [name, column_type, nullable, default, charset, octets, extra, key] =
-        <[_; 8]>::try_from(row).ok()?;
+    let [name, column_type, nullable, default, charset, octets, extra, key] = <[_; 8]>::try_from(row).ok()?;
     Some(ColumnFacts {
         name: name?,
         column_type: column_type?,
@@ -173,11 +172,14 @@ fn keys(parts: &[Part], facts: &mut Facts) {
     // Else by name.
     indexes.sort_by_key(|index| index.first().is_none_or(|part| part.index != "PRIMARY"));
     let place = |index: &[Part], name: &str| index.iter().position(|part| part.column == name);
-    let key: Vec<&str> =
-        facts.columns.iter().filter(|column| column.key.is_some()).map(|column| column.name.as_str()).collect();
-    let is_key = |index: &&&[Part]| {
-        index.len() == key.len() && key.iter().all(|name| place(index, name).is_some())
-    };
+    let key: Vec<&str> = facts
+        .columns
+        .iter()
+        .filter(|column| column.key.is_some())
+        .map(|column| column.name.as_str())
+        .collect();
+    let is_key =
+        |index: &&&[Part]| index.len() == key.len() && key.iter().all(|name| place(index, name).is_some());
     if let Some(index) = indexes.iter().find(is_key).copied() {
         for column in facts.columns.iter_mut().filter(|column| column.key.is_some()) {
             column.key = place(index, &column.name).and_then(|place| u16::try_from(place).ok());

@@ -129,8 +129,7 @@ impl<P> Tables<P> {
 
     /// The names of the tables that were altered since their last shape, or have none yet since their birth.
     pub(crate) fn untold(&self) -> Vec<Name> {
-        let untold =
-            self.by_id.values().filter(|table| table.pending.is_some() || table.is_untold_birth());
+        let untold = self.by_id.values().filter(|table| table.pending.is_some() || table.is_untold_birth());
         untold.map(|table| table.name.clone()).collect()
     }
 

@@ -288,8 +288,7 @@ async fn changes_come_in_order_with_their_ids<V: Server>(server: V) {
     } else {
         ["update notes 1,x", "delete notes 2,~", "update notes 6,e from 5,~"]
     };
-    let expected =
-        ["insert notes 4,d", "insert notes 5,e", updated, deleted, moved, "truncate notes"];
+    let expected = ["insert notes 4,d", "insert notes 5,e", updated, deleted, moved, "truncate notes"];
     assert_eq!(follower.texts(), expected);
     let changes = follower.changes();
     assert_eq!(changes.iter().map(|seen| seen.ordinal).collect::<Vec<_>>(), [0, 0, 1, 2, 0, 0]);

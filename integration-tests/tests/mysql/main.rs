@@ -8,6 +8,7 @@
     reason = "a failure here is a failed test"
 )]
 
+mod kafka;
 mod reshaped;
 mod servers;
 mod tables;

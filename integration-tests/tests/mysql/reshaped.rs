@@ -11,60 +11,238 @@ const PLAIN: &str = "id INT PRIMARY KEY, n INT, v VARCHAR(9)";
 
 /// All of these end as at the server.
 const KEPT: &[Case] = &[
-    (PLAIN, IDS, &["ALTER TABLE {t} ADD COLUMN x INT NOT NULL DEFAULT 7", "INSERT INTO {t} VALUES (9, 1, 'z', 8)"]),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} ADD COLUMN x INT NOT NULL DEFAULT 7", "INSERT INTO {t} VALUES (9, 1, 'z', 8)"],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT", "UPDATE {t} SET x = 5 WHERE id = 2"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT NOT NULL", "DELETE FROM {t} WHERE id = 2"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} ADD x VARCHAR(20) NOT NULL DEFAULT 'it''s'", "INSERT INTO {t} (id) VALUES (9)"]),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} ADD x VARCHAR(20) NOT NULL DEFAULT 'it''s'", "INSERT INTO {t} (id) VALUES (9)"],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x DECIMAL(10,2) DEFAULT -1.5", "INSERT INTO {t} (id) VALUES (9)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD (x INT DEFAULT 3, y VARCHAR(3))", "INSERT INTO {t} (id) VALUES (9)"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} ADD x ENUM('p','q') NOT NULL", "INSERT INTO {t} (id, x) VALUES (9, 'q')"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} ADD x TIMESTAMP DEFAULT CURRENT_TIMESTAMP", "INSERT INTO {t} (id) VALUES (9)"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT DEFAULT 3 FIRST, ADD y INT AFTER id", "INSERT INTO {t} (id) VALUES (9)"]),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} ADD x ENUM('p','q') NOT NULL", "INSERT INTO {t} (id, x) VALUES (9, 'q')"],
+    ),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} ADD x TIMESTAMP DEFAULT CURRENT_TIMESTAMP", "INSERT INTO {t} (id) VALUES (9)"],
+    ),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} ADD x INT DEFAULT 3 FIRST, ADD y INT AFTER id", "INSERT INTO {t} (id) VALUES (9)"],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} DROP COLUMN n", "INSERT INTO {t} VALUES (9, 'z')"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} DROP n, ADD n VARCHAR(5) DEFAULT 'new'", "INSERT INTO {t} (id) VALUES (9)"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} DROP n", "ALTER TABLE {t} ADD n DATE", "INSERT INTO {t} (id, n) VALUES (9, '2026-11-21')"]),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} DROP n, ADD n VARCHAR(5) DEFAULT 'new'", "INSERT INTO {t} (id) VALUES (9)"],
+    ),
+    (
+        PLAIN,
+        IDS,
+        &[
+            "ALTER TABLE {t} DROP n",
+            "ALTER TABLE {t} ADD n DATE",
+            "INSERT INTO {t} (id, n) VALUES (9, '2026-11-21')",
+        ],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} RENAME COLUMN n TO m", "INSERT INTO {t} (id, m) VALUES (9, 99)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} CHANGE n m INT", "UPDATE {t} SET m = 4 WHERE id = 1"]),
-    (PLAIN, "(1, 10, 'a'), (2, 20, NULL)", &["ALTER TABLE {t} CHANGE n m BIGINT NOT NULL FIRST", "INSERT INTO {t} (id, m) VALUES (9, 99999999999)"]),
+    (
+        PLAIN,
+        "(1, 10, 'a'), (2, 20, NULL)",
+        &[
+            "ALTER TABLE {t} CHANGE n m BIGINT NOT NULL FIRST",
+            "INSERT INTO {t} (id, m) VALUES (9, 99999999999)",
+        ],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} CHANGE n m BIGINT", "INSERT INTO {t} (id, m) VALUES (9, 99999999999)"]),
-    ("id INT PRIMARY KEY, a INT, b INT", "(1, 2, 3), (4, 5, 6)", &["ALTER TABLE {t} RENAME COLUMN a TO b, RENAME COLUMN b TO a", "INSERT INTO {t} (id, a, b) VALUES (9, 10, 11)"]),
-    ("id INT PRIMARY KEY, a INT, b INT", "(1, 2, 3), (4, 5, 6)", &["ALTER TABLE {t} RENAME COLUMN a TO c", "ALTER TABLE {t} RENAME COLUMN b TO a", "INSERT INTO {t} (id, a, c) VALUES (9, 10, 11)"]),
-    ("id INT PRIMARY KEY, a INT, b INT", "(1, 2, 3), (4, 5, 6)", &["ALTER TABLE {t} DROP a, RENAME COLUMN b TO a", "INSERT INTO {t} (id, a) VALUES (9, 10)"]),
+    (
+        "id INT PRIMARY KEY, a INT, b INT",
+        "(1, 2, 3), (4, 5, 6)",
+        &[
+            "ALTER TABLE {t} RENAME COLUMN a TO b, RENAME COLUMN b TO a",
+            "INSERT INTO {t} (id, a, b) VALUES (9, 10, 11)",
+        ],
+    ),
+    (
+        "id INT PRIMARY KEY, a INT, b INT",
+        "(1, 2, 3), (4, 5, 6)",
+        &[
+            "ALTER TABLE {t} RENAME COLUMN a TO c",
+            "ALTER TABLE {t} RENAME COLUMN b TO a",
+            "INSERT INTO {t} (id, a, c) VALUES (9, 10, 11)",
+        ],
+    ),
+    (
+        "id INT PRIMARY KEY, a INT, b INT",
+        "(1, 2, 3), (4, 5, 6)",
+        &["ALTER TABLE {t} DROP a, RENAME COLUMN b TO a", "INSERT INTO {t} (id, a) VALUES (9, 10)"],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} MODIFY n BIGINT", "INSERT INTO {t} (id, n) VALUES (9, 99999999999)"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} MODIFY v VARCHAR(300)", "INSERT INTO {t} (id, v) VALUES (9, REPEAT('y', 300))"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} MODIFY v LONGTEXT", "INSERT INTO {t} (id, v) VALUES (9, REPEAT('y', 300))"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} MODIFY v VARCHAR(9) FIRST, MODIFY n INT AFTER v", "INSERT INTO {t} (id, v, n) VALUES (9, 'q', 4)"]),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} MODIFY v VARCHAR(300)", "INSERT INTO {t} (id, v) VALUES (9, REPEAT('y', 300))"],
+    ),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} MODIFY v LONGTEXT", "INSERT INTO {t} (id, v) VALUES (9, REPEAT('y', 300))"],
+    ),
+    (
+        PLAIN,
+        IDS,
+        &[
+            "ALTER TABLE {t} MODIFY v VARCHAR(9) FIRST, MODIFY n INT AFTER v",
+            "INSERT INTO {t} (id, v, n) VALUES (9, 'q', 4)",
+        ],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} MODIFY n VARCHAR(20)", "INSERT INTO {t} (id, n) VALUES (9, 'text')"]),
     (PLAIN, IDS, &["ALTER TABLE {t} MODIFY n DECIMAL(12,2)", "INSERT INTO {t} (id, n) VALUES (9, 1.25)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} MODIFY n DOUBLE", "INSERT INTO {t} (id, n) VALUES (9, 1.25)"]),
-    ("id INT PRIMARY KEY, n TINYINT UNSIGNED", "(1, 255)", &["ALTER TABLE {t} MODIFY n INT UNSIGNED", "INSERT INTO {t} VALUES (9, 4294967295)"]),
-    ("id INT PRIMARY KEY, n INT UNSIGNED", "(1, 255)", &["ALTER TABLE {t} MODIFY n BIGINT UNSIGNED", "INSERT INTO {t} VALUES (9, 18446744073709551615)"]),
-    ("id INT PRIMARY KEY, n DECIMAL(10,2)", "(1, 1.25)", &["ALTER TABLE {t} MODIFY n DECIMAL(14,4)", "INSERT INTO {t} VALUES (9, 1.2345)"]),
-    ("id INT PRIMARY KEY, e ENUM('a','b')", "(1, 'a'), (2, 'b')", &["ALTER TABLE {t} MODIFY e ENUM('a','b','c')", "INSERT INTO {t} VALUES (9, 'c')"]),
-    ("id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET latin1", "(1, 'caf\u{e9}')", &["ALTER TABLE {t} CONVERT TO CHARACTER SET utf8mb4", "INSERT INTO {t} VALUES (9, '\u{1f600}')"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} ALTER n SET DEFAULT 5, ADD INDEX (v), COMMENT 'x'", "INSERT INTO {t} (id) VALUES (9)"]),
-    (PLAIN, "(1, 10, 'a'), (2, 20, NULL)", &["ALTER TABLE {t} MODIFY n INT NOT NULL DEFAULT 5, ADD x INT DEFAULT 1", "INSERT INTO {t} (id) VALUES (9)"]),
-    ("id INT PRIMARY KEY, n INT NOT NULL", "(1, 10), (2, 20)", &["ALTER TABLE {t} DROP PRIMARY KEY, ADD PRIMARY KEY (n)", "UPDATE {t} SET id = 7 WHERE n = 20", "DELETE FROM {t} WHERE n = 10"]),
-    ("id INT PRIMARY KEY, n INT NOT NULL", "(1, 10), (2, 20)", &["ALTER TABLE {t} DROP PRIMARY KEY", "UPDATE {t} SET id = 7 WHERE n = 20", "DELETE FROM {t} WHERE n = 10"]),
-    ("a INT, n INT NOT NULL, UNIQUE (n)", "(1, 10), (NULL, 20)", &["UPDATE {t} SET n = 30 WHERE n = 20", "DELETE FROM {t} WHERE n = 10", "INSERT INTO {t} VALUES (5, 6)"]),
-    ("a INT NOT NULL, b INT NOT NULL, c INT NOT NULL, UNIQUE z (c, a), UNIQUE b (b)", "(1, 2, 3)", &["UPDATE {t} SET c = 4", "INSERT INTO {t} VALUES (5, 6, 7)"]),
+    (
+        "id INT PRIMARY KEY, n TINYINT UNSIGNED",
+        "(1, 255)",
+        &["ALTER TABLE {t} MODIFY n INT UNSIGNED", "INSERT INTO {t} VALUES (9, 4294967295)"],
+    ),
+    (
+        "id INT PRIMARY KEY, n INT UNSIGNED",
+        "(1, 255)",
+        &["ALTER TABLE {t} MODIFY n BIGINT UNSIGNED", "INSERT INTO {t} VALUES (9, 18446744073709551615)"],
+    ),
+    (
+        "id INT PRIMARY KEY, n DECIMAL(10,2)",
+        "(1, 1.25)",
+        &["ALTER TABLE {t} MODIFY n DECIMAL(14,4)", "INSERT INTO {t} VALUES (9, 1.2345)"],
+    ),
+    (
+        "id INT PRIMARY KEY, e ENUM('a','b')",
+        "(1, 'a'), (2, 'b')",
+        &["ALTER TABLE {t} MODIFY e ENUM('a','b','c')", "INSERT INTO {t} VALUES (9, 'c')"],
+    ),
+    (
+        "id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET latin1",
+        "(1, 'caf\u{e9}')",
+        &["ALTER TABLE {t} CONVERT TO CHARACTER SET utf8mb4", "INSERT INTO {t} VALUES (9, '\u{1f600}')"],
+    ),
+    (
+        PLAIN,
+        IDS,
+        &[
+            "ALTER TABLE {t} ALTER n SET DEFAULT 5, ADD INDEX (v), COMMENT 'x'",
+            "INSERT INTO {t} (id) VALUES (9)",
+        ],
+    ),
+    (
+        PLAIN,
+        "(1, 10, 'a'), (2, 20, NULL)",
+        &[
+            "ALTER TABLE {t} MODIFY n INT NOT NULL DEFAULT 5, ADD x INT DEFAULT 1",
+            "INSERT INTO {t} (id) VALUES (9)",
+        ],
+    ),
+    (
+        "id INT PRIMARY KEY, n INT NOT NULL",
+        "(1, 10), (2, 20)",
+        &[
+            "ALTER TABLE {t} DROP PRIMARY KEY, ADD PRIMARY KEY (n)",
+            "UPDATE {t} SET id = 7 WHERE n = 20",
+            "DELETE FROM {t} WHERE n = 10",
+        ],
+    ),
+    (
+        "id INT PRIMARY KEY, n INT NOT NULL",
+        "(1, 10), (2, 20)",
+        &[
+            "ALTER TABLE {t} DROP PRIMARY KEY",
+            "UPDATE {t} SET id = 7 WHERE n = 20",
+            "DELETE FROM {t} WHERE n = 10",
+        ],
+    ),
+    (
+        "a INT, n INT NOT NULL, UNIQUE (n)",
+        "(1, 10), (NULL, 20)",
+        &[
+            "UPDATE {t} SET n = 30 WHERE n = 20",
+            "DELETE FROM {t} WHERE n = 10",
+            "INSERT INTO {t} VALUES (5, 6)",
+        ],
+    ),
+    (
+        "a INT NOT NULL, b INT NOT NULL, c INT NOT NULL, UNIQUE z (c, a), UNIQUE b (b)",
+        "(1, 2, 3)",
+        &["UPDATE {t} SET c = 4", "INSERT INTO {t} VALUES (5, 6, 7)"],
+    ),
     ("a INT, b INT", "(1, 2), (1, 2), (NULL, 3)", &["ALTER TABLE {t} ADD PRIMARY KEY (b, a)"]),
-    ("a INT, b INT", "(1, 2), (1, 2), (NULL, 3)", &["DELETE FROM {t} WHERE b = 2 LIMIT 1", "ALTER TABLE {t} ADD c INT DEFAULT 4", "UPDATE {t} SET b = 9 WHERE a IS NULL"]),
+    (
+        "a INT, b INT",
+        "(1, 2), (1, 2), (NULL, 3)",
+        &[
+            "DELETE FROM {t} WHERE b = 2 LIMIT 1",
+            "ALTER TABLE {t} ADD c INT DEFAULT 4",
+            "UPDATE {t} SET b = 9 WHERE a IS NULL",
+        ],
+    ),
     (PLAIN, IDS, &["TRUNCATE TABLE {t}", "INSERT INTO {t} VALUES (4, 4, 'd')"]),
-    (PLAIN, IDS, &["TRUNCATE {t}", "ALTER TABLE {t} ADD x INT DEFAULT (1 + 1)", "INSERT INTO {t} (id) VALUES (4)"]),
+    (
+        PLAIN,
+        IDS,
+        &["TRUNCATE {t}", "ALTER TABLE {t} ADD x INT DEFAULT (1 + 1)", "INSERT INTO {t} (id) VALUES (4)"],
+    ),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT DEFAULT 5", "TRUNCATE {t}", "INSERT INTO {t} (id) VALUES (4)"]),
-    (PLAIN, IDS, &["DROP TABLE {t}", "CREATE TABLE {t} (id INT PRIMARY KEY, other DATE)", "INSERT INTO {t} VALUES (1, '2026-11-21')"]),
+    (
+        PLAIN,
+        IDS,
+        &[
+            "DROP TABLE {t}",
+            "CREATE TABLE {t} (id INT PRIMARY KEY, other DATE)",
+            "INSERT INTO {t} VALUES (1, '2026-11-21')",
+        ],
+    ),
 ];
 
 /// Of these the log does not tell what older rows hold.
 const STOPPED: &[Case] = &[
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT DEFAULT (1 + 2)", "INSERT INTO {t} (id) VALUES (9)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT AS (n + 1) STORED", "INSERT INTO {t} (id) VALUES (9)"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} ADD x DATETIME(3) DEFAULT CURRENT_TIMESTAMP(3)", "INSERT INTO {t} (id) VALUES (9)"]),
-    ("id INT PRIMARY KEY, b VARBINARY(9)", "(1, 'abc')", &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"]),
-    ("id INT PRIMARY KEY, b DOUBLE", "(1, 1e15)", &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"]),
-    ("id INT PRIMARY KEY, b SET('a','b')", "(1, 'a,b')", &["ALTER TABLE {t} MODIFY b SET('b','a')", "INSERT INTO {t} VALUES (9, 'a,b')"]),
-    (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT AUTO_INCREMENT, ADD KEY (x)", "INSERT INTO {t} (id) VALUES (9)"]),
+    (
+        PLAIN,
+        IDS,
+        &[
+            "ALTER TABLE {t} ADD x DATETIME(3) DEFAULT CURRENT_TIMESTAMP(3)",
+            "INSERT INTO {t} (id) VALUES (9)",
+        ],
+    ),
+    (
+        "id INT PRIMARY KEY, b VARBINARY(9)",
+        "(1, 'abc')",
+        &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"],
+    ),
+    (
+        "id INT PRIMARY KEY, b DOUBLE",
+        "(1, 1e15)",
+        &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"],
+    ),
+    (
+        "id INT PRIMARY KEY, b SET('a','b')",
+        "(1, 'a,b')",
+        &["ALTER TABLE {t} MODIFY b SET('b','a')", "INSERT INTO {t} VALUES (9, 'a,b')"],
+    ),
+    (
+        PLAIN,
+        IDS,
+        &["ALTER TABLE {t} ADD x INT AUTO_INCREMENT, ADD KEY (x)", "INSERT INTO {t} (id) VALUES (9)"],
+    ),
 ];
 
 fn cases() -> impl Iterator<Item = (String, Case, bool)> {
@@ -75,7 +253,8 @@ fn cases() -> impl Iterator<Item = (String, Case, bool)> {
 }
 
 fn create(server: &Server) {
-    let mut sql = "CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop; SET time_zone = '+00:00';\n".to_owned();
+    let mut sql =
+        "CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop; SET time_zone = '+00:00';\n".to_owned();
     for (table, (columns, rows, _), _) in cases() {
         sql += &format!("CREATE TABLE {table} ({columns}); INSERT INTO {table} VALUES {rows};\n");
     }

@@ -65,7 +65,10 @@ pub(crate) fn conversion(old: &Held, new: &Held) -> Option<Conversion> {
     if new.source_type == "numeric" && exact {
         return Some(Conversion::Render);
     }
-    if new.source_type == "json" && is_numbered(new) && matches!(Character::of(&old.source_type), Some(Character::Varying(_))) {
+    if new.source_type == "json"
+        && is_numbered(new)
+        && matches!(Character::of(&old.source_type), Some(Character::Varying(_)))
+    {
         return Some(Conversion::Cast);
     }
     if let (Some(old), Some(new)) = (element(old), element(new)) {

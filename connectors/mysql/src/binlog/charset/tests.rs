@@ -32,7 +32,9 @@ fn every_collation_has_a_character_set_that_is_known() {
 
 #[test]
 fn the_names_of_what_is_known() {
-    assert!(["latin1", "tis620", "utf8", "utf8mb3", "utf8mb4", "gb18030", "binary"].into_iter().all(is_known));
+    assert!(
+        ["latin1", "tis620", "utf8", "utf8mb3", "utf8mb4", "gb18030", "binary"].into_iter().all(is_known)
+    );
     assert!(!is_known("klingon"));
 }
 
