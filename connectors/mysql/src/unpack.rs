@@ -40,6 +40,7 @@ impl Unpacker {
     ///
     /// # Errors
     /// `Data` for what is broken or not known, and those of the assembler.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what is not packed goes on as it is")]
     pub(crate) fn apply(
         &mut self,
         event: &[u8],
@@ -71,20 +72,7 @@ impl Unpacker {
                 self.format = Some(format);
                 assembler.apply(&header, &event, batch)
             }
-            #[allow(clippy::wildcard_enum_match_arm, reason = "what is not packed goes on as it is")]
-            plain @ (Event::Rotate { .. }
-            | Event::Gtid(_)
-            | Event::MariaGtid(_)
-            | Event::Bookkeeping
-            | Event::Query(_)
-            | Event::Xid(_)
-            | Event::XaPrepare { .. }
-            | Event::TableMap(_)
-            | Event::Heartbeat { .. }
-            | Event::RowsQuery(_)
-            | Event::Incident { .. }
-            | Event::StatementPart
-            | Event::Ignorable) => assembler.apply(&header, &plain, batch),
+            other => assembler.apply(&header, &other, batch),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use tailwater_core::pattern::Patterns;
 use tailwater_core::pipeline::{self, Options};
@@ -12,7 +13,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::truth::Truth;
-use super::{Row, Server, truth};
+use super::{Flavour, Row, Server, truth};
+use crate::pipeline::Running;
 
 /// What a pipeline file would say, with the DuckDB file in a folder of its own.
 pub struct Pipeline {
@@ -32,7 +34,8 @@ impl Pipeline {
     pub fn new(server: &Server, name: &str, patterns: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tables = Patterns::parse(patterns.iter().copied()).unwrap();
-        let source = tailwater_mysql::Config::new(name, server.url().parse().unwrap(), tables);
+        let mut source = tailwater_mysql::Config::new(name, server.url().parse().unwrap(), tables);
+        source.idle_position_interval = Duration::from_millis(20);
         let sink = tailwater_duckdb::Config::new(folder.path().join("target.duckdb"), name);
         Self { source, sink, folder }
     }
@@ -54,6 +57,15 @@ impl Pipeline {
         let (publisher, _watcher) = status::channel();
         let source = MysqlSource::new(self.source.clone());
         pipeline::run(source, sink, &options, &CancellationToken::new(), &publisher).await
+    }
+
+    /// Runs it in the background, with retries, until [`Running::stop`].
+    #[must_use]
+    pub fn start(&self) -> Running {
+        let (source, sink) = (self.source.clone(), self.sink.clone());
+        Running::start(Options::default(), move || {
+            (MysqlSource::new(source.clone()), DuckDb::new(sink.clone()))
+        })
     }
 
     /// The DuckDB file.
@@ -104,6 +116,27 @@ impl Pipeline {
             Some((table, difference))
         });
         compared.collect()
+    }
+}
+
+/// Waits until a pipeline holds everything that was committed.
+///
+/// # Panics
+/// Where it does not within a minute; says what it does instead.
+pub async fn holds_all(server: &Server, running: &Running) {
+    let end = match server.installation().flavour() {
+        Flavour::MySql => "SELECT @@GLOBAL.gtid_executed",
+        Flavour::MariaDb => "SELECT @@gtid_binlog_pos",
+    };
+    let end = server.value(end);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let status = running.watcher.borrow().clone();
+        if status.position.stream == end {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not up to {end}: {status:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -8,13 +8,9 @@
     reason = "a failure here is a failed test"
 )]
 
-mod continuity;
-mod debezium;
-mod followed;
-mod load;
+mod kafka;
 mod reshaped;
 mod servers;
-mod silent_loss;
-mod trouble;
+mod tables;
 mod truth;
 mod types;

@@ -1,6 +1,6 @@
 //! Tables whose shape changes, into DuckDB, with the server as oracle: the target ends equal to it, or the table stops.
 
-use tailwater_integration_tests::mysql::pipeline::Pipeline;
+use tailwater_integration_tests::mysql::pipeline::{Pipeline, holds_all};
 use tailwater_integration_tests::mysql::{Installation, Server};
 
 /// What a table is made of, its rows, and what is done to it; `{t}` is its name.
@@ -59,7 +59,7 @@ const KEPT: &[Case] = &[
     (PLAIN, IDS, &["ALTER TABLE {t} CHANGE n m INT", "UPDATE {t} SET m = 4 WHERE id = 1"]),
     (
         PLAIN,
-        IDS,
+        "(1, 10, 'a'), (2, 20, NULL)",
         &[
             "ALTER TABLE {t} CHANGE n m BIGINT NOT NULL FIRST",
             "INSERT INTO {t} (id, m) VALUES (9, 99999999999)",
@@ -145,7 +145,7 @@ const KEPT: &[Case] = &[
     ),
     (
         PLAIN,
-        IDS,
+        "(1, 10, 'a'), (2, 20, NULL)",
         &[
             "ALTER TABLE {t} MODIFY n INT NOT NULL DEFAULT 5, ADD x INT DEFAULT 1",
             "INSERT INTO {t} (id) VALUES (9)",
@@ -224,6 +224,21 @@ const STOPPED: &[Case] = &[
         ],
     ),
     (
+        "id INT PRIMARY KEY, b VARBINARY(9)",
+        "(1, 'abc')",
+        &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"],
+    ),
+    (
+        "id INT PRIMARY KEY, b DOUBLE",
+        "(1, 1e15)",
+        &["ALTER TABLE {t} MODIFY b TEXT", "INSERT INTO {t} VALUES (9, 'x')"],
+    ),
+    (
+        "id INT PRIMARY KEY, b SET('a','b')",
+        "(1, 'a,b')",
+        &["ALTER TABLE {t} MODIFY b SET('b','a')", "INSERT INTO {t} VALUES (9, 'a,b')"],
+    ),
+    (
         PLAIN,
         IDS,
         &["ALTER TABLE {t} ADD x INT AUTO_INCREMENT, ADD KEY (x)", "INSERT INTO {t} (id) VALUES (9)"],
@@ -254,7 +269,7 @@ fn step(server: &Server, number: usize) -> bool {
         any = true;
         // Not all of them are possible everywhere, with the rows that are there.
         let sql = statement.replace("{t}", &table);
-        let sql = format!("USE shop; SET time_zone = '+00:00', sql_mode = ''; {sql}");
+        let sql = format!("USE shop; SET time_zone = '+00:00'; {sql}");
         if let Err(error) = server.try_execute(&sql) {
             eprintln!("{}: {statement}: {error}", server.installation().name());
         }
@@ -281,24 +296,39 @@ fn wrong(server: &Server, pipeline: &Pipeline, when: &str) -> Vec<String> {
     wrong
 }
 
-async fn reshaped(installation: Installation, at_once: bool) {
+#[derive(Clone, Copy, PartialEq)]
+enum When {
+    /// While the pipeline runs.
+    Running,
+    /// With a start and an end of the pipeline between any two of a table's changes.
+    StepByStep,
+    /// All of them before the pipeline goes on.
+    AtOnce,
+}
+
+async fn reshaped(installation: Installation, when: When) {
     let server = Server::start(installation, &[]);
     create(&server);
     let pipeline = Pipeline::new(&server, "reshaped", &["shop.*"]);
-    pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+    let catch_up = async || pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+    catch_up().await;
     let mut found = wrong(&server, &pipeline, "copy");
+    let running = (when == When::Running).then(|| pipeline.start());
     let mut number = 0;
     while step(&server, number) {
         number += 1;
-        if !at_once {
-            pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+        if let Some(running) = &running {
+            holds_all(&server, running).await;
+        } else if when == When::StepByStep {
+            catch_up().await;
             found.extend(wrong(&server, &pipeline, &format!("step {number}")));
         }
     }
-    if at_once {
-        pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
-        found.extend(wrong(&server, &pipeline, "end"));
+    match running {
+        Some(running) => running.stop().await.unwrap(),
+        None => catch_up().await,
     }
+    found.extend(wrong(&server, &pipeline, "end"));
     let stopped = pipeline.stopped();
     for (table, (_, _, statements), stops) in cases() {
         if stops && !stopped.iter().any(|(name, _)| *name == format!("shop.{table}")) {
@@ -309,21 +339,31 @@ async fn reshaped(installation: Installation, at_once: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mysql_9_7_while_it_is_followed() {
+    reshaped(Installation::mysql97(), When::Running).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mysql_9_7_step_by_step() {
-    reshaped(Installation::mysql97(), false).await;
+    reshaped(Installation::mysql97(), When::StepByStep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mysql_9_7_while_nobody_followed() {
-    reshaped(Installation::mysql97(), true).await;
+    reshaped(Installation::mysql97(), When::AtOnce).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_11_8_while_it_is_followed() {
+    reshaped(Installation::mariadb118(), When::Running).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_11_8_step_by_step() {
-    reshaped(Installation::mariadb118(), false).await;
+    reshaped(Installation::mariadb118(), When::StepByStep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_11_8_while_nobody_followed() {
-    reshaped(Installation::mariadb118(), true).await;
+    reshaped(Installation::mariadb118(), When::AtOnce).await;
 }
