@@ -209,7 +209,11 @@ async fn a_storm_of_alter_table() {
                 tokio::runtime::Handle::current().block_on(async {
                     while !stop.load(Ordering::Relaxed) {
                         for _ in 0..random.below(20) {
-                            followed.step().await.unwrap_or_else(|error| panic!("{error}"));
+                            // Nothing more may come; what is dropped with the wait comes again.
+                            match tokio::time::timeout(Duration::from_secs(2), followed.step()).await {
+                                Ok(step) => step.unwrap_or_else(|error| panic!("{error}")),
+                                Err(_elapsed) => break,
+                            }
                         }
                         followed.open().await.unwrap();
                     }
