@@ -76,7 +76,8 @@ async fn item_16_killed_between_any_two_events() {
             server.execute(&changes(1000 + round * 10));
             server.execute("FLUSH BINARY LOGS");
             let pieces = followed.everything_in_pieces(&server).await;
-            assert!(pieces >= 12, "{pieces} pieces");
+            // Four statements, four in a transaction, the mark.
+            assert!(pieces >= 9, "{pieces} pieces");
             followed.assert_same(&server);
         }
     }
@@ -100,7 +101,7 @@ async fn item_17_an_event_does_not_say_where_it_ends() {
         held.push(followed.held.clone());
     }
     followed.assert_same(&server);
-    assert!(held.len() > 40, "{} positions", held.len());
+    assert!(held.len() > 36, "{} positions", held.len());
     for held in held {
         let mut again = Followed::new(followed.config.clone());
         let from = held.end.clone();
