@@ -1,5 +1,5 @@
-//! `format = "debezium"` and `format = "row"`: the records that Debezium's connectors for Postgres, MySQL and MariaDB and Connect's
-//! JSON converter would write, without and with the transformation ExtractNewRecordState between them.
+//! `format = "debezium"` and `format = "row"`: the records that Debezium's connectors for Postgres, MySQL and MariaDB and
+//! Connect's JSON converter would write, without and with the transformation ExtractNewRecordState between them.
 //! Pure. What is known per shape of a table is prepared once (`table`, `column`), what is known per transaction or
 //! batch is kept as text (`envelope`), so that a row costs its own values and nothing else.
 //!
@@ -8,6 +8,7 @@
 //! | `config` | Debezium's options by name |
 //! | `source` | what tells the connectors apart |
 //! | `sql`, `column`, `default`, `names` | from a declared column to its form, schema and stand-ins |
+//! | `binlog` | what is MySQL's and MariaDB's own in that and in values |
 //! | `value`, `number`, `time`, `text` | from the text of a value to JSON |
 //! | `table`, `envelope`, `headers` | what surrounds a row |
 //! | `rows`, `facts` | the row alone, and what may be added to it |
