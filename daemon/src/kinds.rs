@@ -47,15 +47,15 @@ pub(crate) async fn supervise(
             supervise::supervise(name, connect, options, stop, status).await
         }
         (Source::Mysql(source), Sink::DuckDb(sink)) => {
-            let connect = || Ok((MysqlSource::new((**source).clone()), DuckDb::new(sink.clone())));
+            let connect = || Ok((MysqlSource::new(source.clone()), DuckDb::new(sink.clone())));
             supervise::supervise(name, connect, options, stop, status).await
         }
         (Source::Mysql(source), Sink::Kafka(sink)) => {
-            let connect = || Ok((MysqlSource::new((**source).clone()), Kafka::new((**sink).clone())));
+            let connect = || Ok((MysqlSource::new(source.clone()), Kafka::new((**sink).clone())));
             supervise::supervise(name, connect, options, stop, status).await
         }
         (Source::Mysql(source), Sink::Stdout(sink)) => {
-            let connect = || Ok((MysqlSource::new((**source).clone()), Stdout::new(sink.clone())));
+            let connect = || Ok((MysqlSource::new(source.clone()), Stdout::new(sink.clone())));
             supervise::supervise(name, connect, options, stop, status).await
         }
     }

@@ -145,6 +145,7 @@ async fn collations(connection: &mut Connection) -> Result<HashMap<String, u16>>
 
 fn column(row: Vec<Option<String>>, collations: &HashMap<String, u16>) -> Option<ColumnFacts> {
     let [name, column_type, nullable, default, charset, octets, extra, key] = <[_; 8]>::try_from(row).ok()?;
+    let extra = extra.unwrap_or_default().to_ascii_uppercase();
     Some(ColumnFacts {
         name: name?,
         column_type: column_type?,

@@ -37,7 +37,7 @@ pub enum Source {
     /// `[source.postgres]`
     Postgres(tailwater_postgres::Config),
     /// `[source.mysql]`, `[source.mariadb]`
-    Mysql(Box<tailwater_mysql::Config>),
+    Mysql(tailwater_mysql::Config),
 }
 
 /// Every kind of sink.
@@ -148,7 +148,7 @@ impl Reading<'_> {
         }
         for kind in ["mysql", "mariadb"] {
             if let Some(mysql) = section.table(kind, MYSQL)? {
-                return self.mysql(&mysql, kind).map(Box::new).map(Source::Mysql);
+                return self.mysql(&mysql, kind).map(Source::Mysql);
             }
         }
         Err(self.lacks("source", SOURCES))

@@ -33,7 +33,7 @@ fn check(good: &str, bad: &str, expected: Expect) {
 fn what_the_readme_shows_is_all_a_user_must_write() {
     let pipeline = read("pipelines/shop.toml", GOOD).unwrap();
     assert_eq!(pipeline.name, "shop");
-    let pipeline::Source::Postgres(source) = &pipeline.source;
+    let pipeline::Source::Postgres(source) = &pipeline.source else { panic!("another source") };
     assert_eq!((source.slot.as_str(), source.publication.as_str()), ("tailwater_shop", "tailwater_shop"));
     assert!(!source.publication_is_given);
     let pipeline::Sink::DuckDb(sink) = &pipeline.sink else { panic!("{:?}", pipeline.sink) };
@@ -74,7 +74,7 @@ fn every_option_is_taken() {
         batch_size = "1MB"
     "#;
     let pipeline = read("shop.toml", text).unwrap();
-    let pipeline::Source::Postgres(source) = &pipeline.source;
+    let pipeline::Source::Postgres(source) = &pipeline.source else { panic!("another source") };
     assert_eq!((source.slot.as_str(), source.publication.as_str()), ("mine", "Mine too"));
     assert!(source.publication_is_given);
     assert_eq!((source.copy_workers, source.copy_range_bytes), (2, 64 << 20));
