@@ -126,7 +126,7 @@ pub(crate) fn may_trim(old: &Held, new: &Held) -> bool {
 fn element(list: &Held) -> Option<Held> {
     let ColumnType::List(kind) = &list.kind else { return None };
     let source_type = list.source_type.strip_suffix("[]")?.to_owned();
-    Some(Held { kind: (**kind).clone(), source_type, type_id: 0, ..list.clone() })
+    Some(Held { kind: (**kind).clone(), source_type, ..list.clone() })
 }
 
 fn characters(old: &Held, to: Character) -> Conversion {

@@ -1,3 +1,5 @@
+//! What statements are taken for.
+
 #![allow(
     clippy::wildcard_enum_match_arm,
     clippy::too_many_lines,

@@ -1,3 +1,5 @@
+//! What the log and the catalogue say together of a table.
+
 use super::*;
 
 fn column(column_type: &str, collation: Option<u16>, octets: Option<u64>) -> ColumnFacts {
