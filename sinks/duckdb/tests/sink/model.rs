@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tailwater_core::{Batch, Column, Declared, Fill, Sink, Table, Type};
 
-use crate::support::{Do, Target, add, position};
+use crate::support::{Do, Target, add, position, type_id};
 
 #[test]
 fn random_histories_end_as_in_the_model() {
@@ -203,8 +203,8 @@ impl Model {
             id: self.next_column,
             name: self.name("c"),
             kind: kind.clone(),
+            type_id: type_id(&source_type),
             source_type,
-            type_id: 0,
             fill: Fill::Null,
             declared: Declared::default(),
         }
@@ -331,6 +331,7 @@ impl Model {
             }
         }
         column.source_type = if to == Type::Text { "text".into() } else { format!("{to:?}").to_lowercase() };
+        column.type_id = type_id(&column.source_type);
         (column.kind, column.fill) = (to, Fill::Null);
     }
 }

@@ -56,10 +56,15 @@ fn column(text: &str) -> Column {
         name: words[1].into(),
         kind,
         source_type: source_type.into(),
-        type_id: 0,
+        type_id: type_id(source_type),
         fill,
         declared: Declared::default(),
     }
+}
+
+/// A number of a type, as Postgres has: the same for the same spelling.
+pub(crate) fn type_id(source_type: &str) -> u32 {
+    source_type.bytes().fold(30_000, |id, byte| id.wrapping_mul(31).wrapping_add(byte.into()))
 }
 
 /// A row: `~` is unsent, `NULL` is NULL.
