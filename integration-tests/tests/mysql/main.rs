@@ -4,13 +4,21 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     clippy::print_stderr,
+    clippy::print_stdout,
     reason = "a failure here is a failed test"
 )]
 
+mod continuity;
+mod debezium;
+mod followed;
 mod kafka;
+mod load;
 mod reshaped;
 mod servers;
+mod silent_loss;
 mod tables;
+mod trouble;
 mod truth;
 mod types;
