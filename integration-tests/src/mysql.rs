@@ -4,6 +4,7 @@
 mod account;
 pub mod characters;
 mod installation;
+pub mod pipeline;
 mod rows;
 mod session;
 pub mod truth;

@@ -94,17 +94,12 @@ impl Pipeline {
     }
 
     /// As [`Pipeline::start`], with ends that may misbehave.
-    pub fn start_with<S, K>(&self, mut connect: impl FnMut() -> (S, K) + Send + 'static) -> Running
+    pub fn start_with<S, K>(&self, connect: impl FnMut() -> (S, K) + Send + 'static) -> Running
     where
         S: tailwater_core::Source + 'static,
         K: Sink,
     {
-        let (publisher, watcher) = status::channel();
-        let (stop, options) = (CancellationToken::new(), self.options.clone());
-        let stopped = stop.clone();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move { supervise("test", || Ok(connect()), &options, &stopped, &publisher).await });
-        Running { watcher, stop, tasks }
+        Running::start(self.options.clone(), connect)
     }
 
     /// The position in the target, which nobody may be writing to.
@@ -134,6 +129,20 @@ pub struct Running {
 }
 
 impl Running {
+    /// Runs a pipeline in the background, with retries, until [`Running::stop`].
+    pub fn start<S, K>(options: Options, mut connect: impl FnMut() -> (S, K) + Send + 'static) -> Self
+    where
+        S: tailwater_core::Source + 'static,
+        K: Sink,
+    {
+        let (publisher, watcher) = status::channel();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move { supervise("test", || Ok(connect()), &options, &stopped, &publisher).await });
+        Self { watcher, stop, tasks }
+    }
+
     /// Stops it cleanly, or gives the error that had stopped it.
     ///
     /// # Errors

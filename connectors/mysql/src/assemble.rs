@@ -336,6 +336,10 @@ impl<P: Images> Assembler<P> {
         }
         let Some(format) = &self.format else { return Err(out_of_place("a table before the log's format")) };
         let columns = P::describe(map, format)?.columns;
+        if shapes::is_sequence(&columns) {
+            self.numbers.insert(map.number, Numbered { body, shape: None });
+            return Ok(Step::Continue);
+        }
         self.asked = Some(Asked { name, why: Why::Described { number: map.number, columns, body } });
         Ok(Step::Asks)
     }

@@ -1,6 +1,8 @@
 //! What `information_schema` says: which tables are wanted, and what one of them is like. Only asked for what the log
 //! cannot tell, and by the first copy. What the answers mean for a table's shape is known to `shapes`.
 
+use std::collections::{BTreeMap, HashMap};
+
 use tailwater_core::Result;
 use tailwater_core::error::Doing as _;
 use tailwater_core::pattern::Patterns;
@@ -21,6 +23,9 @@ pub(crate) struct Wanted {
 /// Schemas of the server itself.
 pub(crate) const OWN_SCHEMAS: &str = "'mysql', 'sys', 'information_schema', 'performance_schema'";
 
+/// Neither views nor sequences.
+const TABLE_TYPES: &str = "'BASE TABLE', 'SYSTEM VERSIONED'";
+
 /// Every wanted table, in the order of their names.
 ///
 /// # Errors
@@ -28,7 +33,7 @@ pub(crate) const OWN_SCHEMAS: &str = "'mysql', 'sys', 'information_schema', 'per
 pub(crate) async fn wanted(connection: &mut Connection, tables: &Patterns) -> Result<Vec<Wanted>> {
     let sql = format!(
         "SELECT table_schema, table_name, coalesce(table_rows, 0) FROM information_schema.tables \
-         WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema NOT IN ({OWN_SCHEMAS}) ORDER BY 1, 2"
+         WHERE table_type IN ({TABLE_TYPES}) AND table_schema NOT IN ({OWN_SCHEMAS}) ORDER BY 1, 2"
     );
     let rows = connection.query(&sql).await.doing(|| "list the tables")?;
     let wanted = rows.into_iter().filter_map(|row| {
@@ -45,89 +50,164 @@ pub(crate) async fn wanted(connection: &mut Connection, tables: &Patterns) -> Re
 /// # Errors
 /// As [`Connection::query`].
 pub(crate) async fn facts(connection: &mut Connection, name: &Name) -> Result<Option<Facts>> {
-    let is_it = format!("table_schema = {} AND table_name = {}", literal(&name.schema), literal(&name.table));
-    let doing = || format!("look up {}.{}", name.schema, name.table);
-    // Any collation of a column's character set tells how its text is stored.
-    let sql = format!(
-        "SELECT c.column_name, c.column_type, c.is_nullable, c.column_default, \
-         (SELECT min(k.id) FROM information_schema.collations k WHERE k.character_set_name = c.character_set_name), \
-         c.character_octet_length, c.extra FROM information_schema.columns c WHERE {is_it} ORDER BY c.ordinal_position"
-    );
-    let mut columns: Vec<ColumnFacts> =
-        connection.query(&sql).await.doing(doing)?.into_iter().filter_map(column).collect();
-    if columns.is_empty() {
-        return Ok(None);
-    }
-    let sql = format!(
-        "SELECT index_name, column_name, sub_part FROM information_schema.statistics \
-         WHERE {is_it} AND non_unique = 0 ORDER BY index_name, seq_in_index"
-    );
-    let indexes = connection.query(&sql).await.doing(doing)?;
-    let unique = keys(indexes, &mut columns);
-    if connection.server_version().is_mariadb() {
-        mark_json(connection, name, &mut columns).await.doing(doing)?;
-    }
-    let sql = format!(
-        "SELECT e.transactions FROM information_schema.tables t \
-         JOIN information_schema.engines e ON e.engine = t.engine WHERE {is_it}"
-    );
-    let engine = connection.query(&sql).await.doing(doing)?.into_iter().flatten().flatten().next();
-    Ok(Some(Facts { columns, unique, transactional: engine.as_deref() == Some("YES") }))
+    let is_it = format!("= {} AND table_name = {}", literal(&name.schema), literal(&name.table));
+    // The server may find others too, whose names differ in case.
+    let found = read(connection, &is_it).await;
+    Ok(found.doing(|| format!("look up {}.{}", name.schema, name.table))?.remove(name))
 }
 
-fn column(row: Vec<Option<String>>) -> Option<ColumnFacts> {
-    let [name, column_type, nullable, default, collation, octets, extra] = <[_; 7]>::try_from(row).ok()?;
+/// What is known of every wanted table.
+///
+/// # Errors
+/// As [`Connection::query`].
+pub(crate) async fn all_facts(
+    connection: &mut Connection,
+    tables: &Patterns,
+) -> Result<BTreeMap<Name, Facts>> {
+    let all = read(connection, &format!("NOT IN ({OWN_SCHEMAS})")).await;
+    let mut all = all.doing(|| "look up the tables")?;
+    all.retain(|name, _| tables.matches(&name.schema, &name.table));
+    Ok(all)
+}
+
+/// A row that begins with a table's name.
+fn named(row: Vec<Option<String>>) -> Option<(Name, Vec<Option<String>>)> {
+    let mut row = row.into_iter();
+    Some((Name { schema: row.next()??, table: row.next()?? }, row.collect()))
+}
+
+/// A few questions, however many tables there are. `which` goes on after the name of a schema's column.
+async fn read(connection: &mut Connection, which: &str) -> Result<BTreeMap<Name, Facts>> {
+    let sql = format!(
+        "SELECT t.table_schema, t.table_name, e.transactions, t.table_type FROM information_schema.tables t \
+         LEFT JOIN information_schema.engines e ON e.engine = t.engine \
+         WHERE t.table_type IN ({TABLE_TYPES}) AND t.table_schema {which}"
+    );
+    let rows = connection.query(&sql).await?;
+    let table = |row| {
+        let (name, rest) = named(row)?;
+        let [transactions, kind] = <[_; 2]>::try_from(rest).ok()?;
+        let transactional = transactions.as_deref() == Some("YES");
+        let versioned = kind.as_deref() == Some("SYSTEM VERSIONED");
+        Some((name, Facts { transactional, versioned, ..Facts::default() }))
+    };
+    let mut found: BTreeMap<Name, Facts> = rows.into_iter().filter_map(table).collect();
+    let collations = collations(connection).await?;
+    let sql = format!(
+        "SELECT table_schema, table_name, column_name, column_type, is_nullable, column_default, \
+         character_set_name, character_octet_length, extra, column_key FROM information_schema.columns \
+         WHERE table_schema {which} ORDER BY table_schema, table_name, ordinal_position"
+    );
+    for row in connection.query(&sql).await? {
+        let Some((name, rest)) = named(row) else { continue };
+        if let Some(facts) = found.get_mut(&name) {
+            facts.columns.extend(column(rest, &collations));
+        }
+    }
+    let sql = format!(
+        "SELECT table_schema, table_name, index_name, column_name, sub_part FROM information_schema.statistics \
+         WHERE non_unique = 0 AND table_schema {which} ORDER BY table_schema, table_name, index_name, seq_in_index"
+    );
+    let mut indexes: BTreeMap<Name, Vec<Part>> = BTreeMap::new();
+    for (name, rest) in connection.query(&sql).await?.into_iter().filter_map(named) {
+        if let Ok([Some(index), column, sub_part]) = <[_; 3]>::try_from(rest) {
+            // An index over an expression names no column.
+            let part = Part { index, column: column.unwrap_or_default(), is_cut: sub_part.is_some() };
+            indexes.entry(name).or_default().push(part);
+        }
+    }
+    for (name, parts) in indexes {
+        if let Some(facts) = found.get_mut(&name) {
+            keys(&parts, facts);
+        }
+    }
+    if connection.server_version().is_mariadb() {
+        mark_json(connection, which, &mut found).await?;
+    }
+    found.retain(|_, facts| !facts.columns.is_empty());
+    Ok(found)
+}
+
+/// A collation of each character set: any of them tells how a column's text is stored.
+async fn collations(connection: &mut Connection) -> Result<HashMap<String, u16>> {
+    let sql = "SELECT character_set_name, min(id) FROM information_schema.collations \
+               WHERE character_set_name IS NOT NULL GROUP BY character_set_name";
+    let rows = connection.query(sql).await?.into_iter();
+    let pair = |row: Vec<Option<String>>| {
+        let mut row = row.into_iter();
+        Some((row.next()??, row.next()??.parse().ok()?))
+    };
+    Ok(rows.filter_map(pair).collect())
+}
+
+fn column(row: Vec<Option<String>>, collations: &HashMap<String, u16>) -> Option<ColumnFacts> {
+    let [name, column_type, nullable, default, charset, octets, extra, key] = <[_; 8]>::try_from(row).ok()?;
     Some(ColumnFacts {
         name: name?,
         column_type: column_type?,
         nullable: nullable.as_deref() == Some("YES"),
         default,
-        collation: collation.and_then(|id| id.parse().ok()),
+        collation: charset.and_then(|charset| collations.get(&charset).copied()),
         octets: octets.and_then(|octets| octets.parse().ok()),
-        key: None,
+        // Its place follows from the index.
+        key: (key.as_deref() == Some("PRI")).then_some(0),
         visible: !extra.unwrap_or_default().to_ascii_uppercase().contains("INVISIBLE"),
         json: false,
     })
 }
 
-/// Notes the primary key, and returns the columns of the first other unique index. An index over the beginnings of
-/// values identifies no row.
-fn keys(indexes: Vec<Vec<Option<String>>>, columns: &mut [ColumnFacts]) -> Vec<String> {
-    let parts: Vec<(String, String, bool)> = indexes
-        .into_iter()
-        .filter_map(|row| {
-            let [index, column, sub_part] = <[_; 3]>::try_from(row).ok()?;
-            // An index over an expression names no column.
-            Some((index?, column.unwrap_or_default(), sub_part.is_some()))
-        })
+/// A column of an index.
+struct Part {
+    index: String,
+    column: String,
+    /// Only the beginnings of values are in it.
+    is_cut: bool,
+}
+
+/// Puts the key's columns into its order, and notes the first other unique index. Without a primary key the server
+/// takes another one for it, and names it so in the log as here: the first it made of a unique index without NULLs. An
+/// index over the beginnings of values identifies no row.
+fn keys(parts: &[Part], facts: &mut Facts) {
+    let mut indexes: Vec<&[Part]> = parts.chunk_by(|one, other| one.index == other.index).collect();
+    // Else by name.
+    indexes.sort_by_key(|index| index.first().is_none_or(|part| part.index != "PRIMARY"));
+    let place = |index: &[Part], name: &str| index.iter().position(|part| part.column == name);
+    let key: Vec<&str> = facts
+        .columns
+        .iter()
+        .filter(|column| column.key.is_some())
+        .map(|column| column.name.as_str())
         .collect();
-    let whole =
-        |index: &str| !parts.iter().any(|(name, column, cut)| name == index && (*cut || column.is_empty()));
-    let of = |index: &str| {
-        let mine = parts.iter().filter(|(name, ..)| name == index);
-        mine.map(|(_, column, _)| column.clone()).collect::<Vec<_>>()
-    };
-    for (place, part) in of("PRIMARY").iter().enumerate() {
-        if let Some(column) = columns.iter_mut().find(|column| column.name == *part) {
-            column.key = u16::try_from(place).ok();
+    let is_key =
+        |index: &&&[Part]| index.len() == key.len() && key.iter().all(|name| place(index, name).is_some());
+    if let Some(index) = indexes.iter().find(is_key).copied() {
+        for column in facts.columns.iter_mut().filter(|column| column.key.is_some()) {
+            column.key = place(index, &column.name).and_then(|place| u16::try_from(place).ok());
         }
     }
-    let first = parts.iter().find(|(name, ..)| name != "PRIMARY" && whole(name));
-    first.map(|(name, ..)| of(name)).unwrap_or_default()
+    let whole = indexes.iter().find(|index| {
+        index.iter().all(|part| part.index != "PRIMARY" && !part.is_cut && !part.column.is_empty())
+    });
+    facts.unique =
+        whole.map(|index| index.iter().map(|part| part.column.clone()).collect()).unwrap_or_default();
 }
 
 /// MariaDB keeps JSON as LONGTEXT with a check of that name.
-async fn mark_json(connection: &mut Connection, name: &Name, columns: &mut [ColumnFacts]) -> Result<()> {
+async fn mark_json(
+    connection: &mut Connection,
+    which: &str,
+    found: &mut BTreeMap<Name, Facts>,
+) -> Result<()> {
     let sql = format!(
-        "SELECT constraint_name, check_clause FROM information_schema.check_constraints \
-         WHERE constraint_schema = {} AND table_name = {}",
-        literal(&name.schema),
-        literal(&name.table)
+        "SELECT constraint_schema, table_name, constraint_name, check_clause \
+         FROM information_schema.check_constraints WHERE constraint_schema {which}"
     );
-    for row in connection.query(&sql).await? {
-        let [Some(check), Some(clause)] = row.as_slice() else { continue };
+    for (name, rest) in connection.query(&sql).await?.into_iter().filter_map(named) {
+        let ([Some(check), Some(clause)], Some(facts)) = (rest.as_slice(), found.get_mut(&name)) else {
+            continue;
+        };
         let clause = clause.to_ascii_lowercase();
-        for column in columns.iter_mut().filter(|column| column.name == *check) {
+        for column in facts.columns.iter_mut().filter(|column| column.name == *check) {
             column.json = column.column_type == "longtext" && clause.starts_with("json_valid(");
         }
     }

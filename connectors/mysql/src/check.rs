@@ -6,6 +6,7 @@ use tailwater_core::pattern::Pattern;
 use tailwater_core::{Error, Finding, Result, Severity};
 use tailwater_transport::Transport;
 
+use crate::binlog::charset;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error;
@@ -229,6 +230,7 @@ struct Table {
     schema: String,
     name: String,
     engine: String,
+    versioned: bool,
 }
 
 async fn tables(
@@ -237,7 +239,7 @@ async fn tables(
     server: &Server,
     grants: &Grants,
 ) -> Result<Vec<Finding>> {
-    let sql = "SELECT table_schema, table_name, coalesce(engine, '') FROM information_schema.tables \
+    let sql = "SELECT table_schema, table_name, coalesce(engine, ''), table_type FROM information_schema.tables \
                WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') \
                AND table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY 1, 2";
     let rows = connection.query(sql).await.doing(|| "list the tables")?;
@@ -270,6 +272,9 @@ async fn tables(
             let found = Finding::error(error::NO_GRANT, message);
             findings.push(found.remedy(format!("GRANT LOCK TABLES ON {schema}.* TO {user}")));
         }
+        if table.versioned {
+            findings.push(Finding::from(&error::versioned(&table.schema, &table.name)));
+        }
         if !["InnoDB", "ROCKSDB"].contains(&table.engine.as_str()) {
             let message =
                 format!("{name} is copied as it changes, because {} keeps no snapshots", table.engine);
@@ -286,7 +291,8 @@ async fn tables(
 
 fn table(row: Vec<Option<String>>) -> Option<Table> {
     let mut row = row.into_iter();
-    Some(Table { schema: row.next()??, name: row.next()??, engine: row.next()?? })
+    let (schema, name, engine) = (row.next()??, row.next()??, row.next()??);
+    Some(Table { schema, name, engine, versioned: row.next()?.as_deref() == Some("SYSTEM VERSIONED") })
 }
 
 /// Rows that a foreign key changes behind the log's back.
@@ -313,24 +319,16 @@ async fn cascades(connection: &mut Connection, config: &Config) -> Result<Vec<Fi
     Ok(found.collect())
 }
 
-/// The character sets that text is decoded from.
-const CHARSETS: &[&str] = &[
-    "ascii", "big5", "binary", "cp1250", "cp1251", "cp1256", "cp1257", "cp866", "cp932", "eucjpms", "euckr",
-    "gb18030", "gb2312", "gbk", "greek", "hebrew", "koi8r", "koi8u", "latin1", "latin2", "latin5", "latin7",
-    "macroman", "sjis", "tis620", "ucs2", "ujis", "utf16", "utf16le", "utf32", "utf8", "utf8mb3", "utf8mb4",
-];
-
+/// Text that cannot be decoded.
 async fn charsets(connection: &mut Connection, config: &Config) -> Result<Vec<Finding>> {
-    let known = CHARSETS.join("','");
-    let sql = format!(
-        "SELECT DISTINCT table_schema, table_name, character_set_name FROM information_schema.columns \
-         WHERE character_set_name NOT IN ('{known}') ORDER BY 1, 2, 3"
-    );
-    let rows = connection.query(&sql).await.doing(|| "list the character sets")?;
+    let sql = "SELECT DISTINCT table_schema, table_name, character_set_name FROM information_schema.columns \
+               WHERE character_set_name IS NOT NULL ORDER BY 1, 2, 3";
+    let rows = connection.query(sql).await.doing(|| "list the character sets")?;
     let found = rows.iter().filter_map(|row| {
         let [Some(schema), Some(table), Some(charset)] = row.as_slice() else { return None };
         let name = quote::qualified(schema, table);
-        config.tables.matches(schema, table).then(|| {
+        let is_unknown = !charset::is_known(charset) && config.tables.matches(schema, table);
+        is_unknown.then(|| {
             let message = format!("{name} has text in the character set {charset}, which is not known here");
             Finding::error(error::CHARSET, message)
                 .remedy(format!("ALTER TABLE {name} CONVERT TO CHARACTER SET utf8mb4"))

@@ -47,7 +47,8 @@
 //! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
-//! | TW-MY-083 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
+//! | TW-MY-083 | operator | a table has system versioning: the log tells what was among what is | leave the table out of `tables` |
+//! | TW-MY-084 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
 //! | TW-MY-100 | operator | the server has no binary log | log_bin |
 //! | TW-MY-101 | operator | the log does not hold rows | SET GLOBAL binlog_format=ROW |
 //! | TW-MY-102 | warning | the log does not hold whole rows | SET GLOBAL binlog_row_image=FULL |
@@ -113,6 +114,8 @@ pub const NO_GTIDS_NOW: &str = "TW-MY-063";
 pub const CHANGED: &str = "TW-MY-080";
 /// TW-MY-081, data.
 pub const COLUMN_TYPE: &str = "TW-MY-081";
+/// TW-MY-083, operator.
+pub const VERSIONED: &str = "TW-MY-083";
 /// TW-MY-100, operator.
 pub const NO_LOG: &str = "TW-MY-100";
 /// TW-MY-101, operator.
@@ -434,7 +437,7 @@ pub(crate) const HOLDS_A_LOCK: &str =
 /// A prepared transaction that is neither in a snapshot nor behind it.
 pub(crate) fn prepared() -> Error {
     let what = "an XA transaction is prepared, and a copy that began now would miss it";
-    Error::transient("TW-MY-083", what).remedy("XA RECOVER lists it: commit it or roll it back")
+    Error::transient("TW-MY-084", what).remedy("XA RECOVER lists it: commit it or roll it back")
 }
 
 /// Prepared transactions that do not fit into memory.
@@ -467,6 +470,13 @@ pub(crate) fn foreign_text(collation: Option<u16>) -> Error {
     };
     Error::data("TW-MY-059", what)
         .remedy("run such statements with SET NAMES utf8mb4, then copy everything afresh")
+}
+
+/// MariaDB's `WITH SYSTEM VERSIONING`.
+pub(crate) fn versioned(schema: &str, table: &str) -> Error {
+    let message = format!("{schema}.{table} has system versioning, which is not carried");
+    Error::operator(VERSIONED, message)
+        .remedy(format!("\"!{schema}.{table}\" in tables, or ALTER TABLE … DROP SYSTEM VERSIONING"))
 }
 
 /// A time with a fraction whose bytes cannot be told from those of one without.

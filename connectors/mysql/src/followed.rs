@@ -43,6 +43,16 @@ impl<P> Followed<P> {
         }
     }
 
+    /// Whether the log has spoken of it: the catalogue alone may be ahead of it.
+    pub(crate) fn is_met(&self) -> bool {
+        self.shape.is_some() || self.pending.is_some() || self.born
+    }
+
+    /// Whether its birth was in the stream, and it has no shape yet.
+    pub(crate) fn is_untold_birth(&self) -> bool {
+        self.born && self.shape.is_none()
+    }
+
     pub(crate) fn hear(&mut self, columns: &[Described]) {
         let column = |column: &Described| {
             (column.name.as_deref().unwrap_or_default().to_lowercase(), spelled(column, Hint::None))
@@ -115,6 +125,12 @@ impl<P> Tables<P> {
             .collect();
         names.sort_unstable();
         names
+    }
+
+    /// The names of the tables that were altered since their last shape, or have none yet since their birth.
+    pub(crate) fn untold(&self) -> Vec<Name> {
+        let untold = self.by_id.values().filter(|table| table.pending.is_some() || table.is_untold_birth());
+        untold.map(|table| table.name.clone()).collect()
     }
 
     /// Nothing is known any more of a table of that name.

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::binlog::columns::{Described, Stored};
 use crate::ddl::Name;
+use crate::error;
 
 mod catalogue;
 mod collations;
@@ -32,6 +33,22 @@ pub fn table_id(name: &Name) -> u64 {
 pub fn column_id(name: &str) -> u32 {
     // The low half.
     u32::try_from(xxh3_64(name.to_lowercase().as_bytes()) & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+/// Whether it is a sequence of MariaDB, which the log shows as a table: they all have the same columns.
+#[must_use]
+pub fn is_sequence(columns: &[Described]) -> bool {
+    const COLUMNS: [&str; 8] = [
+        "next_not_cached_value",
+        "minimum_value",
+        "maximum_value",
+        "start_value",
+        "increment",
+        "cache_size",
+        "cycle_option",
+        "cycle_count",
+    ];
+    columns.iter().map(|column| column.name.as_deref()).eq(COLUMNS.map(Some))
 }
 
 /// What the catalogue says of each column in the log, where it still says it of that column.
@@ -58,13 +75,16 @@ fn has_untold_fraction(column: &Described, facts: Option<&Facts>) -> bool {
 /// A table as the log has it. `kinds` are the columns' types, in order.
 ///
 /// # Errors
-/// `Operator` where the log does not name the columns; `Data` where two of them cannot be told apart.
+/// `Operator` where the log does not name the columns, or the table keeps what its rows were; `Data` where two of them cannot be told apart.
 pub fn table<'k>(
     name: &Name,
     columns: &[Described],
     kinds: impl Iterator<Item = &'k Type>,
     facts: Option<&Facts>,
 ) -> Result<Table> {
+    if facts.is_some_and(|facts| facts.versioned) {
+        return Err(error::versioned(&name.schema, &name.table));
+    }
     let mut shaped: Vec<Column> = Vec::with_capacity(columns.len());
     for (column, kind) in columns.iter().zip(kinds) {
         let shape = shape_of(name, column, kind, facts)?;

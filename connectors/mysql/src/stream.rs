@@ -1,6 +1,7 @@
 //! Following the log: events from the server into batches. The server keeps nothing for us and is told nothing; where to
 //! go on from is only in the target.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,10 +16,12 @@ use crate::binlog::plan::Plan;
 use crate::catalog;
 use crate::config::Config;
 use crate::connection::Connection;
+use crate::continuity;
 use crate::ddl::Name;
 use crate::dump::{Dump, Log, Start};
 use crate::error;
 use crate::place::{Place, file_number};
+use crate::server::Server;
 use crate::shapes::Facts;
 use crate::unpack::Unpacker;
 
@@ -27,10 +30,14 @@ const BEHIND_SECONDS: u64 = 2;
 /// While there is one, a batch is filled for this long before the sink gets it.
 const GATHER_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The answer comes with the session that was asked.
+type Question<A> = Pin<Box<dyn Future<Output = (Connection, Result<A>)> + Send>>;
+
 /// The session for questions about tables, or the question it is asked.
 enum Catalogue {
     Idle(Connection),
-    Asked(Pin<Box<dyn Future<Output = (Connection, Result<Option<Facts>>)> + Send>>),
+    Asked(Question<Option<Facts>>),
+    AskedAll(Question<(BTreeMap<Name, Facts>, Place)>),
     /// A question failed, and the attempt with it.
     Gone,
 }
@@ -60,6 +67,10 @@ pub(crate) struct Stream {
     head: Place,
     files: Vec<(String, u64)>,
     caught_up: bool,
+    /// Everything up to `head` is read.
+    at_head: bool,
+    /// How often a moving head is followed before that is enough.
+    settlings_left: u32,
     /// Transactions read so far.
     commits: u64,
     /// What the last batch was said to end with: commits, and events after the last one.
@@ -74,7 +85,7 @@ impl Stream {
     ///
     /// # Errors
     /// Those of the server.
-    pub(crate) async fn start(catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
+    pub(crate) async fn start(mut catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
         let From { source, place, event, head, files, lower_case } = from;
         let start = match &place {
             Place::Gtids(set) => Start::Executed(set.encode()),
@@ -91,16 +102,22 @@ impl Stream {
         let log = connection.dump(&dump).await?;
         let caught_up = event == 0 && place.includes(&head);
         let settings = Settings { tables: config.tables.clone(), lower_case, source };
+        let mut assembler = Assembler::new(settings, place, event);
+        for (name, facts) in catalog::all_facts(&mut catalogue, &config.tables).await? {
+            assembler.prime(&name, &facts);
+        }
         let now = Instant::now();
         Ok(Self {
             log,
             catalogue: Catalogue::Idle(catalogue),
             config,
-            assembler: Assembler::new(settings, place, event),
+            assembler,
             unpacker: Unpacker::new()?,
             head,
             files,
             caught_up,
+            at_head: caught_up,
+            settlings_left: 5,
             commits: 0,
             marked: (0, event),
             moved: now,
@@ -117,11 +134,12 @@ impl Stream {
         }
         loop {
             self.look_up(batch).await?;
+            self.settle(batch).await?;
             let gathers = self.is_behind() && Instant::now() < self.gather_until;
             self.decode(batch, batch.cut_at_commit && !gathers)?;
             let moved = self.mark(batch);
             let done = !gathers || batch.is_full() || !self.is_behind();
-            if self.is_asking() {
+            if self.is_asking() || self.is_settling() {
                 continue;
             }
             if done && (moved || batch.len() > events || self.caught_up != was_caught_up) {
@@ -151,15 +169,56 @@ impl Stream {
             match step {
                 Step::Continue | Step::Asks => {}
                 Step::Committed => {
-                    self.commits += 1;
-                    if !self.caught_up {
-                        self.caught_up = self.assembler.place().includes(&self.head);
-                    }
+                    self.committed();
                     if cut_at_commit && batch.has_events() {
                         return Ok(());
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Another transaction is whole.
+    fn committed(&mut self) {
+        self.commits += 1;
+        self.at_head = self.caught_up || self.assembler.place().includes(&self.head);
+        if !self.assembler.is_unsettled() {
+            self.caught_up = self.at_head;
+        }
+    }
+
+    fn is_settling(&self) -> bool {
+        self.at_head && !self.caught_up
+    }
+
+    /// At the head, tells the sink of tables that were altered on the way: a restart would not know any more how. What
+    /// the catalogue says is exact where nothing was committed meanwhile; otherwise it is asked again a little later, and
+    /// in the end left to the tables' next rows. Cancel-safe: the question is kept.
+    async fn settle(&mut self, batch: &mut Batch) -> Result<()> {
+        if !self.is_settling() || self.is_asking() {
+            return Ok(());
+        }
+        self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
+            Catalogue::Idle(connection) => {
+                let (config, like) = (Arc::clone(&self.config), self.head.clone());
+                Catalogue::AskedAll(Box::pin(ask_all(connection, config, like)))
+            }
+            Catalogue::AskedAll(question) => Catalogue::AskedAll(question),
+            Catalogue::Asked(_) | Catalogue::Gone => return Err(error::ended()),
+        };
+        let Catalogue::AskedAll(question) = &mut self.catalogue else { return Ok(()) };
+        let (connection, answer) = question.as_mut().await;
+        self.catalogue = Catalogue::Idle(connection);
+        let (catalogue, head) = answer?;
+        self.settlings_left = self.settlings_left.saturating_sub(1);
+        if self.assembler.place().includes(&head) {
+            self.assembler.settle(&catalogue, batch)?;
+            self.caught_up = true;
+        } else if self.settlings_left == 0 {
+            self.caught_up = true;
+        } else {
+            (self.head, self.at_head) = (head, false);
         }
         Ok(())
     }
@@ -186,13 +245,13 @@ impl Stream {
             self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
                 Catalogue::Idle(connection) => Catalogue::Asked(Box::pin(ask(connection, name.clone()))),
                 Catalogue::Asked(question) => Catalogue::Asked(question),
-                Catalogue::Gone => return Err(error::ended()),
+                Catalogue::AskedAll(_) | Catalogue::Gone => return Err(error::ended()),
             };
             let Catalogue::Asked(question) = &mut self.catalogue else { continue };
             let (connection, facts) = question.as_mut().await;
             self.catalogue = Catalogue::Idle(connection);
             if self.assembler.answer(facts?.as_ref(), batch)? == Step::Committed {
-                self.commits += 1;
+                self.committed();
             }
         }
         Ok(())
@@ -242,6 +301,21 @@ impl Stream {
 async fn ask(mut connection: Connection, name: Name) -> (Connection, Result<Option<Facts>>) {
     let facts = catalog::facts(&mut connection, &name).await;
     (connection, facts)
+}
+
+/// What the catalogue has of every wanted table, and where the log ended after that.
+async fn ask_all(
+    mut connection: Connection,
+    config: Arc<Config>,
+    like: Place,
+) -> (Connection, Result<(BTreeMap<Name, Facts>, Place)>) {
+    let answer = async {
+        let catalogue = catalog::all_facts(&mut connection, &config.tables).await?;
+        let server = Server::read(&mut connection).await?;
+        Ok((catalogue, continuity::head(&server, &like)?))
+    };
+    let answer = answer.await;
+    (connection, answer)
 }
 
 fn now_s() -> u64 {

@@ -40,6 +40,7 @@ impl Unpacker {
     ///
     /// # Errors
     /// `Data` for what is broken or not known, and those of the assembler.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what is not packed goes on as it is")]
     pub(crate) fn apply(
         &mut self,
         event: &[u8],

@@ -10,9 +10,12 @@
 
 mod continuity;
 mod followed;
+mod kafka;
 mod load;
+mod reshaped;
 mod servers;
 mod silent_loss;
+mod tables;
 mod trouble;
 mod truth;
 mod types;

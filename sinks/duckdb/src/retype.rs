@@ -43,7 +43,11 @@ pub(crate) enum Length {
 pub(crate) fn conversion(old: &Held, new: &Held) -> Option<Conversion> {
     use ColumnType as C;
     if let Some(to) = Character::of(&new.source_type) {
-        return prints_alike(old).then(|| characters(old, to));
+        let known = if is_numbered(new) { prints_alike(old) } else { prints_alike_everywhere(old) };
+        return known.then(|| characters(old, to));
+    }
+    if let (Some(old), Some(new)) = (labels(&old.source_type), labels(&new.source_type)) {
+        return new.starts_with(old).then_some(Conversion::Same);
     }
     if alike(&old.source_type, &new.source_type) {
         match (&old.kind, &new.kind) {
@@ -61,7 +65,10 @@ pub(crate) fn conversion(old: &Held, new: &Held) -> Option<Conversion> {
     if new.source_type == "numeric" && exact {
         return Some(Conversion::Render);
     }
-    if new.source_type == "json" && matches!(Character::of(&old.source_type), Some(Character::Varying(_))) {
+    if new.source_type == "json"
+        && is_numbered(new)
+        && matches!(Character::of(&old.source_type), Some(Character::Varying(_)))
+    {
         return Some(Conversion::Cast);
     }
     if let (Some(old), Some(new)) = (element(old), element(new)) {
@@ -72,6 +79,26 @@ pub(crate) fn conversion(old: &Held, new: &Held) -> Option<Conversion> {
     } else {
         Conversion::Cast
     })
+}
+
+/// Whether the source numbers its types, which Postgres does. What the casts of one that does not make of values that are
+/// printed in several ways is not known here.
+fn is_numbered(held: &Held) -> bool {
+    held.type_id != 0
+}
+
+/// Whether there is but one way to print the values.
+fn prints_alike_everywhere(held: &Held) -> bool {
+    let source_type = held.source_type.as_str();
+    let is_text = Character::of(source_type).is_some() || labels(source_type).is_some();
+    let is_exact = is_integer(&held.kind) || matches!(held.kind, ColumnType::Decimal { .. });
+    is_exact && !source_type.starts_with("year") || is_text && held.kind == ColumnType::Varchar
+}
+
+/// `enum('a','b'` of `enum('a','b')`: more labels may come behind them.
+fn labels(source_type: &str) -> Option<&str> {
+    let is_labelled = ["enum(", "set("].iter().any(|kind| source_type.starts_with(kind));
+    source_type.strip_suffix(')').filter(|_| is_labelled)
 }
 
 /// Whether both are the same type with the same limits, under another name perhaps.
@@ -181,7 +208,10 @@ impl Character {
         let spelled = Spelled::of(source_type);
         let limit = spelled.limit();
         match spelled.name.as_str() {
-            "text" | "character varying" => Some(Self::Varying(limit)),
+            "text" | "character varying" | "varchar" => Some(Self::Varying(limit)),
+            // MySQL's, whose values come without blanks at their end. Postgres writes its own `"char"` with quotes.
+            "char" => Some(Self::Varying(limit)),
+            "tinytext" | "mediumtext" | "longtext" => Some(Self::Varying(None)),
             "character" | "bpchar" => Some(Self::Padded(limit)),
             name if name == "citext" || name.ends_with(".citext") => Some(Self::Varying(None)),
             _ => None,
@@ -225,6 +255,8 @@ fn casts(old: &ColumnType, new: &ColumnType) -> bool {
         (old, C::Decimal { .. }) => is_integer(old),
         (C::Decimal { scale: 0, .. }, new) => is_integer(new),
         (C::UInteger, C::BigInt | C::UBigInt) | (C::Double, C::Float) | (C::Float, C::Double) => true,
+        (old, C::UInteger | C::UBigInt) if is_integer(old) => true,
+        (C::UInteger | C::UBigInt, new) if is_integer(new) => true,
         // Types that know no limits: two of them are a domain and what it is over.
         (C::Boolean | C::UInteger | C::UBigInt | C::Float | C::Double | C::Blob | C::Date | C::Uuid, _)
             if old == new =>

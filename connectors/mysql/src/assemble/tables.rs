@@ -5,6 +5,7 @@
 //! not whole, so that it stops that table and no other. Only a table that was created in the stream and had no row yet
 //! takes that with it, so that exchanging a table for a new one is carried.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tailwater_core::{Batch, Column, Fill, Result, Table};
@@ -14,7 +15,7 @@ use super::{Asked, Assembler, Images, Numbered, Shape, Step, Why};
 use crate::binlog::columns::Described;
 use crate::ddl::{Alter, Create, Name, Statement};
 use crate::error::{self, out_of_place};
-use crate::followed::Tables;
+use crate::followed::{Followed, Tables};
 use crate::shapes::{self, ColumnFacts, Facts};
 
 impl<P: Images> Assembler<P> {
@@ -29,6 +30,11 @@ impl<P: Images> Assembler<P> {
             }
             Statement::Rename(pairs) => {
                 pairs.iter().try_for_each(|(from, to)| self.rename(from, to, batch))?;
+                let born = |name: &&Name| self.tables.get(name).is_some_and(Followed::is_untold_birth);
+                if let Some(name) = pairs.iter().map(|(_, to)| to).find(born) {
+                    self.asked = Some(Asked { name: name.clone(), why: Why::Created });
+                    return Ok(Step::Asks);
+                }
             }
             Statement::Alter(alter) => return self.alter(&alter, batch),
             Statement::Create(create) => return self.create(create, batch),
@@ -110,7 +116,7 @@ impl<P: Images> Assembler<P> {
             open.begun = true;
         }
         let wanted = self.is_wanted(&name);
-        if create.perhaps && wanted && self.tables.get(&name).is_some() {
+        if create.perhaps && wanted && self.tables.get(&name).is_some_and(Followed::is_met) {
             return self.after_statement(batch);
         }
         if create.replaces {
@@ -207,6 +213,32 @@ impl<P: Images> Assembler<P> {
             },
         }
         self.after_statement(batch)
+    }
+
+    /// Whether a table was altered or came to be, and the sink could not be told yet of what it is: the catalogue may have
+    /// been ahead.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        self.open.is_none() && !self.tables.untold().is_empty()
+    }
+
+    /// Tells the sink of every table that was altered or came to be. To be called with what the catalogue has exactly at
+    /// [`Assembler::place`].
+    ///
+    /// # Errors
+    /// As [`Assembler::apply`].
+    pub fn settle(&mut self, catalogue: &BTreeMap<Name, Facts>, batch: &mut Batch) -> Result<()> {
+        for name in self.tables.untold() {
+            let facts = catalogue.get(&name);
+            let Some(now) = at_head(facts) else { continue };
+            let shape = self.define(&name, now, &[], facts)?;
+            let mut place = String::new();
+            self.place.write_to(&mut place);
+            batch.transaction(format_args!("{place}"), i64::from(self.timestamp) * 1_000_000, 0, 0)?;
+            batch.set_log_offset(self.end);
+            self.tell(&shape, batch);
+        }
+        Ok(())
     }
 
     fn shaped(

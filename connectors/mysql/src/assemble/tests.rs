@@ -79,7 +79,7 @@ fn facts(columns: &str) -> Facts {
             ..ColumnFacts::default()
         }
     });
-    Facts { columns: columns.collect(), unique: Vec::new(), transactional: true }
+    Facts { columns: columns.collect(), transactional: true, ..Facts::default() }
 }
 
 fn described(columns: &str) -> Vec<Described> {

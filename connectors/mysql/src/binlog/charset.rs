@@ -34,9 +34,9 @@ enum Scheme {
     /// Without surrogates: an odd half is an error there, as it is in UTF-16.
     Ucs2,
     Utf32,
-    /// The character of each byte.
+    /// The character of each byte; `?`, as at the server, where it has none.
     Single {
-        characters: Box<[Option<char>; 256]>,
+        characters: Box<[char; 256]>,
         over_ascii: bool,
     },
     Multi {
@@ -87,15 +87,17 @@ static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
         Known { name, scheme: Scheme::Multi { encoding, own, lead } }
     });
     let single = lines(include_str!("charset/single_byte.txt")).map(|(name, ranges)| {
-        let mut characters = Box::new([None; 256]);
+        let mut characters = Box::new(['?'; 256]);
         for (first, last, character) in ranges {
             for byte in first..=last {
-                if let Some(place) = characters.get_mut(byte as usize) {
-                    *place = char::from_u32(character + (byte - first));
+                if let (Some(place), Some(character)) =
+                    (characters.get_mut(byte as usize), char::from_u32(character + (byte - first)))
+                {
+                    *place = character;
                 }
             }
         }
-        let over_ascii = (0_u8..128).zip(characters.iter()).all(|(byte, at)| *at == Some(byte.into()));
+        let over_ascii = (0_u8..128).zip(characters.iter()).all(|(byte, at)| *at == char::from(byte));
         Known { name, scheme: Scheme::Single { characters, over_ascii } }
     });
     utf.into_iter().map(|(name, scheme)| Known { name, scheme }).chain(multi).chain(single).collect()
@@ -120,6 +122,13 @@ fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, impl Iterato
 /// `Data` for a collation that is not known, and for bytes that mean nothing in its character set.
 pub fn to_utf8(collation: u16, bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Charset::of(collation)?.append(bytes, out)
+}
+
+/// Whether text of that character set can be read, or is bytes.
+#[must_use]
+pub fn is_known(charset: &str) -> bool {
+    // Its older name, of MySQL before 8.0.29 and of MariaDB under some settings.
+    charset == "utf8" || charset == "binary" || KNOWN.iter().any(|known| known.name == charset)
 }
 
 impl Charset {
@@ -191,7 +200,7 @@ fn append(scheme: &Scheme, bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
         }
         Scheme::Single { characters, .. } => {
             for &byte in bytes {
-                push((*characters.get(usize::from(byte))?)?, out);
+                push(*characters.get(usize::from(byte))?, out);
             }
         }
         Scheme::Multi { encoding, own, lead } => append_multi(encoding, own, *lead, bytes, out)?,

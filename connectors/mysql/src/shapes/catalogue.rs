@@ -12,6 +12,8 @@ pub struct Facts {
     pub unique: Vec<String>,
     /// Its engine rolls back: not MyISAM, Aria, MEMORY, CSV, ARCHIVE, MERGE.
     pub transactional: bool,
+    /// MariaDB: `WITH SYSTEM VERSIONING`.
+    pub versioned: bool,
 }
 
 /// A column, as `information_schema.COLUMNS` has it.
@@ -29,7 +31,7 @@ pub struct ColumnFacts {
     pub collation: Option<u16>,
     /// `CHARACTER_OCTET_LENGTH`
     pub octets: Option<u64>,
-    /// Its place in the primary key, from 0.
+    /// Its place in the primary key, or in the unique index that the server takes for one, from 0.
     pub key: Option<u16>,
     /// `EXTRA` does not say `INVISIBLE`.
     pub visible: bool,

@@ -53,6 +53,7 @@ fn the_catalogue_speaks_only_of_what_is_still_so() {
         columns: vec![column(column_type, None, None)],
         unique: vec!["c".to_owned()],
         transactional: true,
+        versioned: false,
     };
     let binary = column("binary(16)", None, Some(16)).described().unwrap();
     assert_eq!(hints(std::slice::from_ref(&binary), Some(&facts("uuid"))), [Hint::Uuid]);
@@ -92,4 +93,22 @@ fn the_key_stands_in_the_order_of_columns_and_as_declared() {
     let columns = [keyed("a", Some(1)), keyed("b", None), keyed("c", Some(0))];
     let table = table(&name, &columns, [Type::Int4, Type::Int4, Type::Int4].iter(), None).unwrap();
     assert_eq!((table.key, table.declared_key), (vec![0, 2], vec![2, 0]));
+}
+
+#[test]
+fn a_sequence_is_no_table_and_a_table_with_its_history_is_refused() {
+    let named = |name: &str| {
+        let facts = ColumnFacts { name: name.to_owned(), ..column("bigint", None, None) };
+        facts.described().unwrap()
+    };
+    let sequence = "next_not_cached_value minimum_value maximum_value start_value increment cache_size cycle_option \
+                    cycle_count";
+    let mut columns: Vec<_> = sequence.split_ascii_whitespace().map(named).collect();
+    assert!(is_sequence(&columns));
+    columns.pop();
+    assert!(!is_sequence(&columns));
+    let name = Name { schema: "s".to_owned(), table: "t".to_owned() };
+    let facts = Facts { versioned: true, ..Facts::default() };
+    let error = table(&name, &columns, std::iter::repeat(&Type::Int8), Some(&facts)).unwrap_err();
+    assert_eq!((error.code(), error.remedy_text().unwrap().contains("!s.t")), ("TW-MY-083", true));
 }

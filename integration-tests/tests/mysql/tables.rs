@@ -1,0 +1,108 @@
+//! Tables that come, go and change their names, and those that are not carried.
+
+use tailwater_integration_tests::mysql::pipeline::{Pipeline, holds_all};
+use tailwater_integration_tests::mysql::{Installation, Server};
+
+/// Run one after the other; the tables that there are afterwards are `kept`, `late`, `like_it` and `t`.
+const CHANGES: &[&str] = &[
+    "CREATE TABLE late (id INT PRIMARY KEY, v VARCHAR(9)); INSERT INTO late VALUES (1, 'a'), (2, NULL)",
+    "CREATE TABLE IF NOT EXISTS late (id INT); UPDATE late SET v = 'b' WHERE id = 2",
+    "CREATE TABLE like_it LIKE kept; INSERT INTO like_it SELECT * FROM kept",
+    "DROP TABLE gone, IF_ANY",
+    "DROP TABLE IF EXISTS gone, also_gone",
+    // A new table takes the place of one.
+    "CREATE TABLE t_new (id INT PRIMARY KEY, x INT DEFAULT 4); RENAME TABLE t TO t_old, t_new TO t; DROP TABLE t_old",
+    "INSERT INTO t (id) VALUES (5), (6); DELETE FROM t WHERE id = 6",
+    "DROP TABLE late; CREATE TABLE late (k VARCHAR(9) PRIMARY KEY); INSERT INTO late VALUES ('again')",
+    "CREATE DATABASE elsewhere; CREATE TABLE elsewhere.t (id INT PRIMARY KEY); INSERT INTO elsewhere.t VALUES (1)",
+    "DROP DATABASE elsewhere",
+    "INSERT INTO kept VALUES (9, 'last')",
+];
+
+async fn come_and_go(installation: Installation, live: bool) {
+    let server = Server::start(installation, &[]);
+    server.execute(
+        "CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop; CREATE TABLE kept (id INT PRIMARY KEY, v VARCHAR(9));
+         INSERT INTO kept VALUES (1, 'a'); CREATE TABLE gone (id INT PRIMARY KEY); INSERT INTO gone VALUES (1);
+         CREATE TABLE also_gone (id INT PRIMARY KEY); CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1)",
+    );
+    let pipeline = Pipeline::new(&server, "tables", &["*.*"]);
+    let catch_up = async || pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+    catch_up().await;
+    let running = live.then(|| pipeline.start());
+    for change in CHANGES {
+        // Not every table of a statement is there.
+        server.try_execute(&format!("USE shop; {change}")).ok();
+        match &running {
+            Some(running) => holds_all(&server, running).await,
+            None => catch_up().await,
+        }
+    }
+    if let Some(running) = running {
+        running.stop().await.unwrap();
+    }
+    assert_eq!(pipeline.tables("shop"), ["kept", "late", "like_it", "t"], "{}", installation.name());
+    // Which tables a dropped database had, nobody can tell who was not there.
+    assert_eq!(pipeline.tables("elsewhere").is_empty(), live, "{}", installation.name());
+    assert_eq!(pipeline.differences(&server, "shop"), [].into(), "{}", installation.name());
+    assert_eq!(pipeline.stopped(), [], "{}", installation.name());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_come_and_go_while_they_are_followed() {
+    for installation in [Installation::mysql97(), Installation::mariadb118()] {
+        come_and_go(installation, true).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_come_and_go_between_two_runs() {
+    for installation in [Installation::mysql97(), Installation::mariadb118()] {
+        come_and_go(installation, false).await;
+    }
+}
+
+/// A table that an online migration puts in the place of another was not carried under that name: it stops, and says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filled_table_that_takes_a_name_stops_alone() {
+    for installation in [Installation::mysql97(), Installation::mariadb118()] {
+        let server = Server::start(installation, &[]);
+        server.execute(
+            "CREATE DATABASE shop; USE shop; CREATE TABLE t (id INT PRIMARY KEY); INSERT INTO t VALUES (1), (2);
+             CREATE TABLE other (id INT PRIMARY KEY); INSERT INTO other VALUES (1)",
+        );
+        let pipeline = Pipeline::new(&server, "migrated", &["shop.*"]);
+        pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+        server.execute(
+            "USE shop; CREATE TABLE _t_gho LIKE t; ALTER TABLE _t_gho ADD x INT DEFAULT 3;
+             INSERT INTO _t_gho (id) SELECT id FROM t; RENAME TABLE t TO _t_del, _t_gho TO t; DROP TABLE _t_del;
+             INSERT INTO t VALUES (3, 4); INSERT INTO other VALUES (2)",
+        );
+        pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+        let stopped: Vec<String> = pipeline.stopped().into_iter().map(|(table, _)| table).collect();
+        assert_eq!(stopped, ["shop.t"], "{}", installation.name());
+        assert!(!pipeline.differences(&server, "shop").contains_key("other"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_are_no_tables_and_system_versioning_is_refused_by_name() {
+    let server = Server::start(Installation::mariadb118(), &[]);
+    server.execute(
+        "CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop; CREATE SEQUENCE s;
+         CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) CHARACTER SET tis620);
+         INSERT INTO t VALUES (NEXT VALUE FOR s, X'A1A0DBFF'); CREATE TABLE v (id INT PRIMARY KEY) WITH SYSTEM VERSIONING",
+    );
+    let error = Pipeline::new(&server, "refused", &["shop.*"]).catch_up().await.unwrap_err();
+    assert_eq!(error.code(), "TW-MY-083");
+    assert!(error.to_string().contains("shop.v"), "{error}");
+    let pipeline = Pipeline::new(&server, "sequences", &["shop.*", "!shop.v"]);
+    pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+    server.execute(
+        "USE shop; CREATE SEQUENCE another; INSERT INTO t VALUES (NEXT VALUE FOR s + NEXT VALUE FOR another, X'FCDE');
+         INSERT INTO v VALUES (1); UPDATE v SET id = 2",
+    );
+    pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(pipeline.tables("shop"), ["t"]);
+    assert_eq!(pipeline.differences(&server, "shop"), [].into());
+}
