@@ -265,15 +265,15 @@ async fn tables(
             let found = Finding::error(error::NO_GRANT, format!("{user} may not read {name}"));
             findings.push(found.remedy(format!("GRANT SELECT ON {name} TO {user}")));
         }
-        if table.versioned {
-            findings.push(Finding::from(&error::versioned(&table.schema, &table.name)));
-        }
         // MariaDB's snapshots tell where they stand, without a lock.
         if !server.version.is_mariadb() && !grants.on_table("LOCK TABLES", &table.schema, &table.name) {
             let message = format!("{user} may not hold {name} still for the moment in which a copy begins");
             let schema = quote::identifier(&table.schema);
             let found = Finding::error(error::NO_GRANT, message);
             findings.push(found.remedy(format!("GRANT LOCK TABLES ON {schema}.* TO {user}")));
+        }
+        if table.versioned {
+            findings.push(Finding::from(&error::versioned(&table.schema, &table.name)));
         }
         if !["InnoDB", "ROCKSDB"].contains(&table.engine.as_str()) {
             let message =

@@ -76,8 +76,7 @@ pub(crate) fn prove(server: &Server, files: &[(String, u64)], position: &Positio
     let place = Place::parse(&position.stream, server.version.is_mariadb())?;
     match &place {
         Place::Gtids(read) => prove_gtids(server, read)?,
-        // What it does not have any more the server itself refuses, when it is asked for its log.
-        Place::Maria(read) => prove_known(server, read)?,
+        Place::Maria(read) => prove_maria(server, read)?,
         Place::File { file, offset } => prove_file(server, files, position, (file, *offset))?,
     }
     Ok(place)
@@ -105,16 +104,32 @@ fn prove_gtids(server: &Server, read: &GtidSet) -> Result<()> {
     Ok(())
 }
 
-/// Of each domain and server the log must have had as much as the target. MariaDB itself lets a reader begin behind its own
-/// end, and then passes over what gets the same numbers.
-fn prove_known(server: &Server, read: &MariaGtids) -> Result<()> {
-    let had = [server.gtid_binlog_state(), server.gtid_current_pos()];
-    let had: Vec<(u32, u32, u64)> = had.iter().flat_map(|list| list.split(',')).filter_map(parts).collect();
-    let lacks = |&(domain, number, sequence): &(u32, u32, u64)| {
-        !had.iter().any(|had| (had.0, had.1) == (domain, number) && had.2 >= sequence)
+/// The server itself refuses a list that it does not have any more, when it is asked for its log; but one that is
+/// ahead of it may become right later, and wrong.
+fn prove_maria(server: &Server, read: &MariaGtids) -> Result<()> {
+    let written = server.gtid_binlog_state();
+    let had: Vec<_> =
+        written.split(',').chain(server.gtid_current_pos().split(',')).filter_map(parts).collect();
+    let is_unknown = |domain: u32, number: u32, sequence: u64| {
+        let of_it = had.iter().filter(|had| (had.0, had.1) == (domain, number)).map(|had| had.2);
+        match of_it.max() {
+            Some(last) => last < sequence,
+            // Without the domain it may have been taken out of the log on purpose.
+            None => written.is_empty() || had.iter().any(|had| had.0 == domain),
+        }
     };
-    let Some((domain, number, sequence)) = read.iter().find(lacks) else { return Ok(()) };
-    Err(not_had(&format!("{domain}-{number}-{sequence}")))
+    let unknown: Vec<String> = read
+        .iter()
+        .filter(|(domain, number, sequence)| is_unknown(*domain, *number, *sequence))
+        .map(|(domain, number, sequence)| format!("{domain}-{number}-{sequence}"))
+        .collect();
+    if unknown.is_empty() { Ok(()) } else { Err(not_had(&unknown.join(","))) }
+}
+
+/// `0-1-5`
+fn parts(gtid: &str) -> Option<(u32, u32, u64)> {
+    let mut parts = gtid.trim().split('-');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn not_had(unknown: &str) -> Error {
@@ -124,12 +139,6 @@ fn not_had(unknown: &str) -> Error {
     );
     Error::operator(error::NOT_IN_LOG, what)
         .remedy("the server that has them, or wait until this one has caught up; else copy afresh")
-}
-
-/// `0-1-5`
-fn parts(gtid: &str) -> Option<(u32, u32, u64)> {
-    let mut parts = gtid.trim().split('-');
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// A place in a file means nothing on another server, and file names come again after a `RESET`.

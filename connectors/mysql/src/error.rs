@@ -47,8 +47,8 @@
 //! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
-//! | TW-MY-083 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
-//! | TW-MY-084 | operator | a table has system versioning: the log tells what was among what is | leave the table out of `tables` |
+//! | TW-MY-083 | operator | a table has system versioning: the log tells what was among what is | leave the table out of `tables` |
+//! | TW-MY-084 | transient | a copy cannot begin while an XA transaction is prepared | `XA RECOVER` lists it: commit it or roll it back |
 //! | TW-MY-100 | operator | the server has no binary log | log_bin |
 //! | TW-MY-101 | operator | the log does not hold rows | SET GLOBAL binlog_format=ROW |
 //! | TW-MY-102 | warning | the log does not hold whole rows | SET GLOBAL binlog_row_image=FULL |
@@ -114,8 +114,8 @@ pub const NO_GTIDS_NOW: &str = "TW-MY-063";
 pub const CHANGED: &str = "TW-MY-080";
 /// TW-MY-081, data.
 pub const COLUMN_TYPE: &str = "TW-MY-081";
-/// TW-MY-084, operator.
-pub const VERSIONED: &str = "TW-MY-084";
+/// TW-MY-083, operator.
+pub const VERSIONED: &str = "TW-MY-083";
 /// TW-MY-100, operator.
 pub const NO_LOG: &str = "TW-MY-100";
 /// TW-MY-101, operator.
@@ -430,6 +430,16 @@ pub(crate) fn xa(xid: &str) -> Error {
     )
 }
 
+/// What a lock waits for.
+pub(crate) const HOLDS_A_LOCK: &str =
+    "SHOW PROCESSLIST shows long transactions, XA RECOVER prepared ones: end them";
+
+/// A prepared transaction that is neither in a snapshot nor behind it.
+pub(crate) fn prepared() -> Error {
+    let what = "an XA transaction is prepared, and a copy that began now would miss it";
+    Error::transient("TW-MY-084", what).remedy("XA RECOVER lists it: commit it or roll it back")
+}
+
 /// Prepared transactions that do not fit into memory.
 pub(crate) fn xa_too_large() -> Error {
     let what = "XA transactions that are not committed yet hold more than 64 MiB of rows";
@@ -476,16 +486,6 @@ pub(crate) fn old_fraction() -> Error {
         "a time with a fraction is in MariaDB's own layout, whose length the log does not tell",
     )
     .remedy("SET GLOBAL mysql56_temporal_format=ON, then ALTER TABLE … FORCE")
-}
-
-/// What a lock waits for.
-pub(crate) const HOLDS_A_LOCK: &str =
-    "SHOW PROCESSLIST shows long transactions, XA RECOVER prepared ones: end them";
-
-/// A prepared transaction that is neither in a snapshot nor behind it.
-pub(crate) fn prepared() -> Error {
-    let what = "an XA transaction is prepared, and a copy that began now would miss it";
-    Error::transient("TW-MY-083", what).remedy("XA RECOVER lists it: commit it or roll it back")
 }
 
 #[cfg(test)]

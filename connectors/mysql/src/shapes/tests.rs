@@ -112,5 +112,5 @@ fn a_sequence_is_no_table_and_a_table_with_its_history_is_refused() {
     let name = Name { schema: "s".to_owned(), table: "t".to_owned() };
     let facts = Facts { versioned: true, ..Facts::default() };
     let error = table(&name, &columns, std::iter::repeat(&Type::Int8), Some(&facts)).unwrap_err();
-    assert_eq!((error.code(), error.remedy_text().unwrap().contains("!s.t")), ("TW-MY-084", true));
+    assert_eq!((error.code(), error.remedy_text().unwrap().contains("!s.t")), ("TW-MY-083", true));
 }
