@@ -1,3 +1,5 @@
+//! Scripts of events, and what becomes of them.
+
 #![allow(clippy::wildcard_enum_match_arm, reason = "a rendering for tests")]
 
 use std::collections::BTreeMap;

@@ -293,9 +293,9 @@ fn rows_have_options_of_their_own() {
             ],
         ),
         (
-            "\"add.headers\" = \"op,file\"",
+            "\"add.headers\" = \"op,file,nothing\"",
             expect![[
-                r#"shop.toml:9:17: `add.headers` names "file", which is neither op, ts_ms, ts_us, ts_ns nor a field of source or transaction [TW-CFG-005]"#
+                r#"shop.toml:9:17: `add.headers` names "nothing", which is neither op, ts_ms, ts_us, ts_ns nor a field of source or transaction [TW-CFG-005]"#
             ]],
         ),
         (
