@@ -75,6 +75,8 @@ pub(crate) struct Stream {
     commits: u64,
     /// What the last batch was said to end with: commits, and events after the last one.
     marked: (u64, u64),
+    /// That the head was reached is in a position.
+    arrival_marked: bool,
     moved: Instant,
     /// While there is a backlog, when the batch goes to the sink at the earliest.
     gather_until: Instant,
@@ -120,6 +122,7 @@ impl Stream {
             settlings_left: 5,
             commits: 0,
             marked: (0, event),
+            arrival_marked: caught_up,
             moved: now,
             gather_until: now,
         })
@@ -231,10 +234,11 @@ impl Stream {
             return false;
         }
         let due = self.moved.elapsed() >= self.config.idle_position_interval;
-        if !batch.has_events() && !self.caught_up && !due {
+        let arrives = self.caught_up && !self.arrival_marked;
+        if !batch.has_events() && !arrives && !due {
             return false;
         }
-        (self.marked, self.moved) = (marked, Instant::now());
+        (self.marked, self.moved, self.arrival_marked) = (marked, Instant::now(), self.caught_up);
         self.assembler.mark(&mut batch.to);
         true
     }

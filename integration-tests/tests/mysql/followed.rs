@@ -31,7 +31,8 @@ pub(crate) fn config(url: &str) -> Config {
     let tables = Patterns::parse(["shop.*", "marks.*"]).unwrap();
     let mut config = Config::new("followed", url.parse().unwrap(), tables);
     config.heartbeat = Duration::from_secs(2);
-    config.idle_position_interval = Duration::from_millis(20);
+    // After every transaction, so that every position is gone on from.
+    config.idle_position_interval = Duration::ZERO;
     config
 }
 

@@ -224,3 +224,24 @@ async fn a_storm_of_alter_table() {
         followed.assert_same(&server);
     }
 }
+
+/// Who follows one table of a busy server writes no position for each change of the others.
+#[tokio::test]
+async fn foreign_changes_move_the_position_now_and_then() {
+    const PAUSE: Duration = Duration::from_millis(200);
+    let server = Server::start(Installation::mysql97(), &[]);
+    prepare(&server, "CREATE DATABASE foreign_; CREATE TABLE foreign_.t (id INT PRIMARY KEY AUTO_INCREMENT)");
+    let mut followed = Followed::start(&server).await;
+    followed.config.idle_position_interval = PAUSE;
+    followed.open().await.unwrap();
+    let writes = "INSERT INTO foreign_.t VALUES (NULL);".repeat(1000) + "INSERT INTO marks.t VALUES (NULL)";
+    let (started, mut steps) = (Instant::now(), 0);
+    let mut writer = server.program("mysql").args(["-e", &writes]).spawn().unwrap();
+    while followed.held.count("marks", "t") == 0 {
+        followed.step().await.unwrap();
+        steps += 1;
+    }
+    assert!(writer.wait().unwrap().success());
+    let most = started.elapsed().as_millis() / PAUSE.as_millis() + 5;
+    assert!(steps <= most, "{steps} positions, no more than {most} were due");
+}
