@@ -61,7 +61,8 @@ async fn a_server_that_is_killed_is_waited_for() {
                 server.execute(&transaction(&mut random));
             }
             if round % 2 == 0 {
-                // Read in part.
+                // Read in part. What is drawn may change nothing.
+                server.execute("INSERT INTO shop.notes (note) VALUES ('one'), ('two')");
                 followed.bytes = 1;
                 followed.step().await.unwrap();
                 followed.bytes = 1 << 20;
@@ -178,7 +179,8 @@ async fn another_server_takes_over() {
         for _ in 0..30 {
             first.execute(&transaction(&mut random));
         }
-        // In the middle of a transaction.
+        // In the middle of a transaction. What is drawn may change nothing.
+        first.execute(&"INSERT INTO shop.notes (note) VALUES ('one'), ('two');".repeat(13));
         followed.bytes = 1;
         for _ in 0..25 {
             followed.step().await.unwrap();
