@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tailwater_core::{Error, Result};
+use tailwater_transport::url::{self, nearest};
 
 use crate::error::BAD_URL;
 
@@ -380,37 +381,7 @@ fn split_host(host: &str) -> Result<(&str, &str)> {
 
 /// Undoes percent encoding. `what` names the place in the error, which never quotes the text.
 fn decode(text: &str, what: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-        match digit().zip(digit()).and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
-            Some(byte) if byte != 0 => bytes.push(byte),
-            Some(_) | None => {
-                return Err(bad(format!("{what} holds a `%` without two hexadecimal digits after it"))
-                    .remedy("write a percent sign as %25"));
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|error| bad(format!("{what} is not UTF-8: {}", error.utf8_error())))
-}
-
-/// Percent-encodes `text` so that it stands for itself in any part of a URL: for secrets put into one.
-#[must_use]
-pub fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    url::decode(text, what, BAD_URL)
 }
 
 fn word<T: Copy>(name: &str, value: &str, words: &[(&str, T)]) -> Result<T> {
@@ -434,17 +405,14 @@ fn seconds(value: &str) -> Result<Duration> {
     }
 }
 
-/// The candidate with the fewest single-letter edits.
-fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> &'a str {
-    candidates.min_by_key(|candidate| strsim::osa_distance(text, candidate)).unwrap_or_default()
-}
-
 fn bad(message: impl Into<String>) -> Error {
-    Error::operator(BAD_URL, message).doing("read the connection URL")
+    url::bad(BAD_URL, message)
 }
 
 #[cfg(test)]
 mod tests {
+    use tailwater_transport::url::encode;
+
     use super::*;
 
     fn summary(url: &str) -> String {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tailwater_postgres::url::encode;
+use tailwater_transport::url::encode;
 
 use super::document::{close, nearest};
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use tailwater_core::{Error, Result};
 use tailwater_kafka::debezium;
-use tailwater_postgres::url::encode;
+use tailwater_transport::url::encode;
 
 use super::given::{Given, Shape};
 use super::meaning::{self, Meaning};
