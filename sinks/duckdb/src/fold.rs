@@ -101,6 +101,7 @@ impl<'a, 'k> Fold<'a, 'k> {
             Change::Truncate { .. }
             | Change::Shape { .. }
             | Change::Drop { .. }
+            | Change::Stop { .. }
             | Change::CopyStart { .. }
             | Change::CopyEnd { .. }
             | Change::Message { .. } => Ok(()),
@@ -219,6 +220,7 @@ impl<'a> Bag<'a> {
                 Change::Truncate { .. }
                 | Change::Shape { .. }
                 | Change::Drop { .. }
+                | Change::Stop { .. }
                 | Change::CopyStart { .. }
                 | Change::CopyEnd { .. }
                 | Change::Message { .. } => {}

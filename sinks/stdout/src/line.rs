@@ -46,7 +46,8 @@ impl Encoder {
             Change::CopyStart { .. } | Change::Copied { .. } | Change::CopyEnd { .. } => false,
             Change::Message { transactional, .. } => transactional,
             Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => true,
-            Change::Truncate { .. } | Change::Shape { .. } | Change::Drop { .. } => true,
+            Change::Truncate { .. } | Change::Shape { .. } => true,
+            Change::Drop { .. } | Change::Stop { .. } => true,
         };
         self.open_line = Some(OpenLine { start: self.out.len(), streamed });
         self.lines.write(&mut self.out, event);

@@ -73,10 +73,7 @@ impl<P: Images> Assembler<P> {
     }
 
     pub(super) fn query(&mut self, header: &Header, query: &Query<'_>, batch: &mut Batch) -> Result<Step> {
-        let text = text_of(query)?;
-        let schema = String::from_utf8_lossy(query.schema);
-        let reading = Reading { schema: &schema, lower_case: self.settings.lower_case };
-        let statement = Statement::read(&text, reading);
+        let statement = statement(query, self.settings.lower_case)?;
         if self.open.is_none() {
             // A server that writes no GTID events.
             if !matches!(self.place, Place::File { .. }) {
@@ -143,6 +140,7 @@ impl<P: Images> Assembler<P> {
         }
         self.skip_events = 0;
         self.place.add(&open.id, &self.file, self.end);
+        self.note()?;
         Ok(Step::Committed)
     }
 
@@ -186,6 +184,16 @@ impl<P: Images> Assembler<P> {
         }
         Ok(())
     }
+}
+
+/// What a statement means.
+///
+/// # Errors
+/// `Data` where it cannot be decoded and may concern us.
+pub(crate) fn statement(query: &Query<'_>, lower_case: bool) -> Result<Statement> {
+    let text = text_of(query)?;
+    let schema = String::from_utf8_lossy(query.schema);
+    Ok(Statement::read(&text, Reading { schema: &schema, lower_case }))
 }
 
 /// The statement as UTF-8.

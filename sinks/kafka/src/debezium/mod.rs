@@ -383,7 +383,7 @@ impl Encode for Debezium {
             | Change::Delete { table, .. }
             | Change::Truncate { table }
             | Change::Copied { table, .. } => Some(table),
-            Change::Shape { .. } | Change::Drop { .. } => return Ok(()),
+            Change::Shape { .. } | Change::Drop { .. } | Change::Stop { .. } => return Ok(()),
             Change::CopyStart { table } => {
                 self.copies.start(table.id);
                 return Ok(());
@@ -416,6 +416,7 @@ impl Encode for Debezium {
             }
             Change::Shape { .. }
             | Change::Drop { .. }
+            | Change::Stop { .. }
             | Change::CopyStart { .. }
             | Change::CopyEnd { .. } => {}
         }
