@@ -15,6 +15,7 @@ mod debezium;
 mod followed;
 mod kafka;
 mod load;
+mod renamed;
 mod reshaped;
 mod servers;
 mod silent_loss;
