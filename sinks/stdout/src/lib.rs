@@ -22,7 +22,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tailwater_core::checkpoint::Checkpoint;
 pub use tailwater_core::line::Format;
@@ -32,6 +32,8 @@ use crate::line::Encoder;
 
 /// Lines are handed on when this many bytes are waiting, and at the end of every batch.
 const BUFFER_BYTES: usize = 256 << 10;
+/// While a first copy is under way, the position is saved this often.
+const COPY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// `[sink.stdout]`
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct Stdout<W = StandardOutput> {
     writer: W,
     encoder: Encoder,
     position_file: PathBuf,
+    /// When the position was saved last.
+    saved: Option<Instant>,
     /// Held from `open` to `close`, so that no second process writes the same position.
     lock: Option<File>,
 }
@@ -80,7 +84,7 @@ impl<W: Write + Send + 'static> Stdout<W> {
     /// A sink that writes to `writer`. Lines count as written when its `flush` returns.
     pub fn with_writer(config: Config, writer: W) -> Self {
         let encoder = Encoder::new(config.format);
-        Self { writer, encoder, position_file: config.position, lock: None }
+        Self { writer, encoder, position_file: config.position, saved: None, lock: None }
     }
 
     fn hand_on(&mut self) -> Result<()> {
@@ -114,9 +118,13 @@ impl<W: Write + Send + 'static> Sink for Stdout<W> {
             self.encoder.boundary();
         }
         self.hand_on()?;
-        if batch.to.at_boundary() {
+        // How far a copy is only informs: one that is interrupted starts afresh.
+        let informs = batch.from.copying() && batch.to.copying();
+        let recent = self.saved.is_some_and(|saved| saved.elapsed() < COPY_INTERVAL);
+        if batch.to.at_boundary() && !(informs && recent) {
             self.writer.flush().map_err(|error| error::output(&error))?;
             Checkpoint::new(&self.position_file).save(&batch.to)?;
+            self.saved = Some(Instant::now());
         }
         Ok(())
     }
