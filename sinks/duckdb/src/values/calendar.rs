@@ -107,11 +107,12 @@ impl Reader<'_> {
         (time <= MICROS_PER_DAY).then_some(time)
     }
 
-    /// One to six digits of which the last is not 0, in millionths.
+    /// One to six digits, in millionths. Zeros at the end say nothing of the value: `MySQL` prints as many digits as are
+    /// declared, Postgres none that are 0.
     fn fraction(&mut self) -> Option<i64> {
         let len = self.0.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.0.len());
         let (digits, rest) = self.0.split_at_checked(len)?;
-        if len > 6 || digits.last().is_none_or(|&last| last == b'0') {
+        if len > 6 || digits.is_empty() {
             return None;
         }
         self.0 = rest;

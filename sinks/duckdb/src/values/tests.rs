@@ -308,6 +308,17 @@ fn dates_and_times() {
 }
 
 #[test]
+fn zeros_at_the_end_of_a_fraction_make_no_text_of_a_moment() {
+    for (kind, given, held) in [
+        (ColumnType::Timestamp, "2026-11-21 04:05:06.120000", "2026-11-21 04:05:06.12"),
+        (ColumnType::TimestampTz, "2026-11-21 04:05:06.000+00", "2026-11-21 04:05:06+00"),
+        (ColumnType::Time, "04:05:06.100", "04:05:06.1"),
+    ] {
+        assert_eq!(round_trip(&kind, &[given]), [Some(held.to_owned())]);
+    }
+}
+
+#[test]
 fn intervals() {
     check_line(
         &Type::Interval,
