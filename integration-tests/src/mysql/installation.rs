@@ -142,7 +142,10 @@ impl Installation {
     }
 
     /// Has it fetched where it is not there.
-    pub(super) fn fetch(self) {
+    ///
+    /// # Panics
+    /// Where it cannot be had.
+    pub fn fetch(self) {
         static FETCH: Mutex<()> = Mutex::new(());
         let _one_at_a_time = FETCH.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let status = Command::new(top().join("scripts/fetch-mysql")).arg(self.name).status().unwrap();
