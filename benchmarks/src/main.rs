@@ -27,7 +27,7 @@ pub(crate) type Outcome<T> = Result<T, String>;
 #[derive(Parser)]
 struct Arguments {
     /// Only these parts: drain, transaction, copy, duckdb, pgbench, latency, kafka, kafka-copy, kafka-memory,
-    /// kafka-latency, mysql, mysql-duckdb, mysql-kafka. All of them by default.
+    /// kafka-latency, mysql, mysql-copy, mysql-duckdb, mysql-kafka. All of them by default.
     parts: Vec<String>,
     /// Rows of each load.
     #[arg(long, default_value_t = 1_000_000)]
@@ -45,11 +45,14 @@ async fn main() -> Outcome<()> {
     if wanted("mysql") {
         mysql::read(rows, rounds)?;
     }
+    if wanted("mysql-copy") {
+        mysql::copy(rows, rounds)?;
+    }
     if wanted("mysql-kafka") {
         mysql_sinks::kafka(&Broker::start_for_load(), rows, rounds)?;
     }
     let postgres = arguments.parts.is_empty()
-        || arguments.parts.iter().any(|one| !["mysql", "mysql-kafka"].contains(&one.as_str()));
+        || arguments.parts.iter().any(|one| !["mysql", "mysql-copy", "mysql-kafka"].contains(&one.as_str()));
     if !postgres {
         return Ok(());
     }
