@@ -8,14 +8,17 @@ unexport DESTDIR PREFIX
 
 CARGO ?= cargo
 FOR ?= 30s
+SOURCE ?= postgres
 FUZZ_SECONDS ?= 20
 PREFIX ?= /usr/local
 
 help:            ## This list
 	@sed -n 's/^\([a-z]*\): *.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: prepare    ## Watch a Postgres being copied and followed into DuckDB (FOR=30s)
-	$(CARGO) run --locked --profile demo --bin tailwater -- demo --for $(FOR)
+demo: prepare    ## Watch a database being copied and followed into DuckDB (SOURCE=postgres|mysql|mariadb FOR=30s)
+	@case $(SOURCE) in mysql) scripts/fetch-mysql mysql97 ;; mariadb) scripts/fetch-mysql mariadb118 ;; esac || \
+		echo "going on with what this machine has"
+	$(CARGO) run --locked --profile demo --bin tailwater -- demo --source $(SOURCE) --for $(FOR)
 
 test: prepare    ## Everything that proves the project, also against real servers
 	@scripts/fetch-mysql

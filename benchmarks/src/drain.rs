@@ -137,20 +137,10 @@ async fn verify(server: &Server, target: Target, backlog: Backlog, rounds: u32, 
         Target::Stdout => {
             let first = u64::from(rounds) * rows;
             server.load(workload, first, rows, per_transaction).await?;
-            let mut child =
-                until_caught_up(file)?.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
-            let lines = child.stdout.take().ok_or("no standard output")?;
-            let (mut count, mut sum) = (0, 0);
-            for line in BufReader::new(lines).split(b'\n') {
-                if let Some(id) = inserted(&line.map_err(|error| error.to_string())?)? {
-                    (count, sum) = (count + 1, sum + u128::from(id));
-                }
-            }
-            child.wait().map_err(|error| error.to_string())?;
+            let told = told(file)?;
             let wanted = server
                 .value(&format!("SELECT count(*) || ' ' || sum(id) FROM {table} WHERE id >= {first}"))
                 .await?;
-            let told = format!("{count} {sum}");
             if told == wanted {
                 Ok(())
             } else {
@@ -160,16 +150,36 @@ async fn verify(server: &Server, target: Target, backlog: Backlog, rounds: u32, 
     }
 }
 
+/// How many inserted rows standard output tells of until the pipeline has caught up, and the sum of their keys.
+pub(crate) fn told(file: &Path) -> Outcome<String> {
+    let mut child =
+        until_caught_up(file)?.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+    let lines = child.stdout.take().ok_or("no standard output")?;
+    let (mut count, mut sum) = (0, 0);
+    for line in BufReader::new(lines).split(b'\n') {
+        if let Some(id) = inserted(&line.map_err(|error| error.to_string())?)? {
+            (count, sum) = (count + 1, sum + u128::from(id));
+        }
+    }
+    child.wait().map_err(|error| error.to_string())?;
+    Ok(format!("{count} {sum}"))
+}
+
 /// Whether DuckDB holds as many rows as Postgres, with the same sum of their keys.
 pub(crate) async fn holds_all(server: &Server, file: &Path, table: &str) -> Outcome<()> {
     let wanted = server.value(&format!("SELECT count(*) || ' ' || sum(id) FROM {table}")).await?;
+    holds(file, &format!("public.{table}"), &wanted)
+}
+
+/// Whether a table in DuckDB has that many rows, with that sum of their keys.
+pub(crate) fn holds(file: &Path, table: &str, wanted: &str) -> Outcome<()> {
     let mut command = server::tailwater()?;
     command.args(["query".as_ref(), file.as_os_str()]);
-    command.args([&format!("SELECT count(*) || ' ' || sum(id) AS x FROM public.{table}"), "--format", "csv"]);
+    command.args([&format!("SELECT count(*) || ' ' || sum(id) AS x FROM {table}"), "--format", "csv"]);
     let output = command.output().map_err(|error| error.to_string())?;
     let held = String::from_utf8_lossy(&output.stdout).into_owned();
     let held = held.lines().last().unwrap_or_default().trim_matches('"').to_owned();
-    if held == wanted { Ok(()) } else { Err(format!("DuckDB holds {held:?}, Postgres {wanted:?}")) }
+    if held == wanted { Ok(()) } else { Err(format!("DuckDB holds {held:?}, the server {wanted:?}")) }
 }
 
 /// The key of the row that a line tells was inserted, if it tells of one.

@@ -9,7 +9,7 @@ use tailwater_integration_tests::kafka::Broker;
 use tempfile::TempDir;
 
 use crate::Outcome;
-use crate::debezium::{Debezium, Run, Setting};
+use crate::debezium::{self, Debezium, Run, Setting};
 use crate::drain::{drop_pipeline, println_row, recvlogical, until_caught_up};
 use crate::measure::{self, Cost, spread};
 use crate::server::{self, Server, Workload};
@@ -121,7 +121,13 @@ async fn prepared(server: &Server, broker: &Broker, table: &str) -> Outcome<Vec<
     let (mut peers, mut all_running) = (Vec::new(), Vec::new());
     for setting in Setting::ALL {
         let name = format!("{}_{table}", setting.name());
-        let peer = Debezium::new(setting, &name, &server.postgres, &broker.address(), table, false)?;
+        let peer = Debezium::new(
+            setting,
+            &name,
+            |_| debezium::of_postgres(&server.postgres, &name, table),
+            &broker.address(),
+            false,
+        )?;
         let mut running = peer.start()?;
         let active =
             format!("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{name}' AND active");
@@ -145,7 +151,7 @@ async fn prepared(server: &Server, broker: &Broker, table: &str) -> Outcome<Vec<
 }
 
 /// Whether each row is in the topic once, in order.
-fn holds_each_once(broker: &Broker, topic: &str, rows: u64) -> Outcome<()> {
+pub(crate) fn holds_each_once(broker: &Broker, topic: &str, rows: u64) -> Outcome<()> {
     let mut next = 0;
     for record in broker.read(topic) {
         let Some(value) = record.value else { continue };
@@ -161,16 +167,16 @@ fn holds_each_once(broker: &Broker, topic: &str, rows: u64) -> Outcome<()> {
     if next == rows { Ok(()) } else { Err(format!("{topic} holds {next} of {rows} rows")) }
 }
 
-fn ratios(ours: &[Cost], theirs: &[Cost], figure: impl Fn(&Cost) -> f64) -> String {
+pub(crate) fn ratios(ours: &[Cost], theirs: &[Cost], figure: impl Fn(&Cost) -> f64) -> String {
     spread(&theirs.iter().zip(ours).map(|(theirs, ours)| figure(theirs) / figure(ours)).collect::<Vec<_>>())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "row counts are far below 2^52")]
-fn rates(rows: u64, costs: &[Cost], figure: impl Fn(&Cost) -> f64) -> String {
+pub(crate) fn rates(rows: u64, costs: &[Cost], figure: impl Fn(&Cost) -> f64) -> String {
     spread(&costs.iter().map(|cost| rows as f64 / figure(cost) / 1e3).collect::<Vec<_>>())
 }
 
-fn peak(costs: &[Cost]) -> String {
+pub(crate) fn peak(costs: &[Cost]) -> String {
     format!("{:.0}", costs.iter().map(|cost| cost.peak_mb).fold(0.0, f64::max))
 }
 
@@ -188,9 +194,7 @@ fn report(table: &str, rows: u64, costs: &Costs) {
         for (setting, runs) in Setting::ALL.into_iter().zip(&costs.debezium) {
             let name = setting.name();
             let whole: Vec<Cost> = runs.iter().map(|run| run.whole).collect();
-            // Of a warm run only four fifths of the records are counted, so the time for all of them is more.
-            let scaled = |cost: Cost| Cost { wall_s: cost.wall_s / 0.8, cpu_s: cost.cpu_s / 0.8, ..cost };
-            let warm: Vec<Cost> = runs.iter().map(|run| scaled(run.warm)).collect();
+            let warm: Vec<Cost> = runs.iter().map(Run::scaled_warm).collect();
             lines.push((format!("changes per CPU-second / Debezium {name}"), ratios(ours, &whole, cpu)));
             lines.push(("… once it is warm".to_owned(), ratios(ours, &warm, cpu)));
             lines.push((format!("wall rate / Debezium {name}, once it is warm"), ratios(ours, &warm, wall)));
@@ -282,7 +286,13 @@ pub(crate) async fn copy(server: &Server, broker: &Broker, rows: u64, rounds: u3
             return Err(format!("{held} of {rows} rows were copied"));
         }
         measure::run(drop_pipeline(&file)?)?;
-        let peer = Debezium::new(Setting::Tuned, &name, &server.postgres, &broker.address(), "orders", true)?;
+        let peer = Debezium::new(
+            Setting::Tuned,
+            &name,
+            |_| debezium::of_postgres(&server.postgres, &name, "orders"),
+            &broker.address(),
+            true,
+        )?;
         let topic = format!("{name}.public.orders");
         debezium.push(peer.run(rows, || count(broker, &topic))?.whole);
         server.execute(&format!("SELECT pg_drop_replication_slot('{name}')")).await?;

@@ -12,7 +12,7 @@ use tailwater_integration_tests::kafka::Broker;
 use tailwater_kafka::{Config, Delivery, Kafka};
 
 use crate::Outcome;
-use crate::debezium::{Debezium, Setting};
+use crate::debezium::{self, Debezium, Setting};
 use crate::drain::println_row;
 use crate::latency::{self, Load, Observed, now_us, observe, percentile, report};
 use crate::measure;
@@ -38,7 +38,7 @@ pub(crate) async fn commit_to_acknowledged(server: &Server, broker: &Broker, sec
             )?;
         }
         for setting in Setting::ALL {
-            let observed = debezium(server, broker, setting, load).await?;
+            let observed = of_debezium(server, broker, setting, load).await?;
             report(
                 &format!("commit to seen, Debezium {}, at {} changes/s", setting.name(), load.rate),
                 load,
@@ -83,11 +83,17 @@ fn bare_transactions(broker: &Broker) -> Outcome<()> {
     Ok(())
 }
 
-async fn debezium(server: &Server, broker: &Broker, setting: Setting, load: Load) -> Outcome<Observed> {
+async fn of_debezium(server: &Server, broker: &Broker, setting: Setting, load: Load) -> Outcome<Observed> {
     latency::create(server).await?;
     server.execute("CREATE PUBLICATION debezium FOR TABLE due").await?;
     let name = format!("late_{}_{}", setting.name(), load.rate);
-    let peer = Debezium::new(setting, &name, &server.postgres, &broker.address(), "due", false)?;
+    let peer = Debezium::new(
+        setting,
+        &name,
+        |_| debezium::of_postgres(&server.postgres, &name, "due"),
+        &broker.address(),
+        false,
+    )?;
     let mut running = peer.start()?;
     let active = format!("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{name}' AND active");
     while server.value(&active).await? != "1" {

@@ -10,6 +10,7 @@ mod kafka_latency;
 mod latency;
 mod measure;
 mod mysql;
+mod mysql_sinks;
 mod pgbench;
 mod server;
 
@@ -26,7 +27,7 @@ pub(crate) type Outcome<T> = Result<T, String>;
 #[derive(Parser)]
 struct Arguments {
     /// Only these parts: drain, transaction, copy, duckdb, pgbench, latency, kafka, kafka-copy, kafka-memory,
-    /// kafka-latency, mysql. All of them by default.
+    /// kafka-latency, mysql, mysql-copy, mysql-duckdb, mysql-kafka. All of them by default.
     parts: Vec<String>,
     /// Rows of each load.
     #[arg(long, default_value_t = 1_000_000)]
@@ -44,7 +45,21 @@ async fn main() -> Outcome<()> {
     if wanted("mysql") {
         mysql::read(rows, rounds)?;
     }
+    if wanted("mysql-copy") {
+        mysql::copy(rows, rounds)?;
+    }
+    if wanted("mysql-kafka") {
+        mysql_sinks::kafka(&Broker::start_for_load(), rows, rounds)?;
+    }
+    let postgres = arguments.parts.is_empty()
+        || arguments.parts.iter().any(|one| !["mysql", "mysql-copy", "mysql-kafka"].contains(&one.as_str()));
+    if !postgres {
+        return Ok(());
+    }
     let server = Server::start().await?;
+    if wanted("mysql-duckdb") {
+        mysql_sinks::duckdb(&server, rows, rounds).await?;
+    }
     if wanted("drain") {
         for workload in [Workload::Narrow, Workload::Orders] {
             for socket in [false, true] {

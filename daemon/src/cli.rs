@@ -23,7 +23,7 @@ use tailwater_core::Error;
 use crate::logs::{self, LogFormat};
 use crate::{check, config, demo, drop, import, position, query, run};
 
-/// Carries every committed change of a Postgres database to `DuckDB`, in order, exactly once.
+/// Carries every committed change of a Postgres, MySQL or MariaDB database to Kafka or `DuckDB`, in order, exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "tailwater", version, about, after_help = EXIT_CODES)]
 struct Arguments {
@@ -79,8 +79,11 @@ enum Command {
     },
     /// Turn the configuration of a Debezium connector into a pipeline file
     ImportDebezium(import::Import),
-    /// Watch it work: a throw-away Postgres with live traffic, copied and followed into a `DuckDB` file
+    /// Watch it work: a throw-away database with live traffic, copied and followed into a `DuckDB` file
     Demo {
+        /// From which database
+        #[arg(long, value_enum, default_value_t = demo::Source::Postgres)]
+        source: demo::Source,
         /// How long traffic runs
         #[arg(long = "for", value_name = "TIME", default_value = "30s", value_parser = config::duration)]
         length: Duration,
@@ -184,7 +187,7 @@ async fn dispatch(command: Command) -> Exit {
             Err(error) => return refuse(&[error]),
         },
         Command::ImportDebezium(import) => import::import(&import).await,
-        Command::Demo { length, folder } => demo::demo(length, &folder).await,
+        Command::Demo { source, length, folder } => demo::demo(source, length, &folder).await,
     };
     outcome.unwrap_or_else(|error| {
         complain(&error);

@@ -1,7 +1,6 @@
 //! Real MySQL and MariaDB servers for tests, from what `scripts/fetch-mysql` fetched; and their own client to speak SQL
 //! with. How their programs are told apart and a data directory is made is in `installation`.
 
-mod account;
 pub mod characters;
 mod installation;
 pub mod pipeline;
@@ -10,18 +9,16 @@ mod session;
 pub mod truth;
 pub mod values;
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::os::unix::net::UnixStream;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
+use tailwater::throwaway::Mysql;
+use tailwater::throwaway::mysql::Wanted;
+pub use tailwater_mysql::Flavour;
 
-use account::Account;
-pub use installation::{Flavour, Installation};
+pub use installation::Installation;
 pub use session::Session;
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -33,16 +30,11 @@ pub type Row = Vec<Option<String>>;
 /// A server with data of its own, on a port of its own. Dropping it ends it and removes its data.
 pub struct Server {
     installation: Installation,
-    account: Account,
-    /// Settings, data, log and socket.
-    folder: TempDir,
-    port: u16,
-    settings: String,
-    shell: Option<Child>,
+    process: Mysql,
 }
 
 impl Server {
-    /// A server that nobody else uses. Each of `settings` is a line of `my.cnf`, and wins over what is set here: the
+    /// A server that nobody else uses. Each of `settings` is a line of `my.cnf`, and wins over what is set otherwise: the
     /// binary log is on with full rows and full metadata where there is such a thing, as are MySQL's GTIDs.
     ///
     /// # Panics
@@ -50,14 +42,10 @@ impl Server {
     #[must_use]
     pub fn start(installation: Installation, settings: &[&str]) -> Self {
         installation.fetch();
-        let account = Account::choose(&installation.folder());
-        let template = installation.template();
-        let folder = account.folder();
-        account.copy(&template, &folder.path().join("data"));
-        let settings = settings.iter().map(|line| format!("{line}\n")).collect();
-        let mut server = Self { installation, account, folder, port: 0, settings, shell: None };
-        server.launch();
-        server
+        let data = Some(installation.template());
+        let wanted =
+            Wanted { programs: installation.programs(), settings: lines(settings), data, network: true };
+        Self { installation, process: Mysql::start(wanted).unwrap_or_else(|error| panic!("{error}")) }
     }
 
     /// What it is a server of.
@@ -81,41 +69,40 @@ impl Server {
     /// The address of its TCP port, to put a proxy before it.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.port())
     }
 
     /// Its TCP port.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.port
+        self.process.port()
     }
 
     /// Its Unix socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("socket")
+        self.process.socket()
     }
 
     /// Where its data is, binary logs (`binlog.000001`) included.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.process.data()
     }
 
     /// What it has said so far.
     #[must_use]
     pub fn log(&self) -> String {
-        let text = fs::read(self.folder.path().join("log")).unwrap_or_default();
-        String::from_utf8_lossy(&text).into_owned()
+        self.process.log()
     }
 
-    /// Its first and only process, while it runs.
+    /// Its first and only process.
     ///
     /// # Panics
-    /// Where it was never started.
+    /// Where it does not run.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        fs::read_to_string(self.folder.path().join("pid")).unwrap().trim().parse().unwrap()
+        self.process.pid().unwrap()
     }
 
     /// Runs statements, as a user who may do everything and in UTF-8.
@@ -220,110 +207,20 @@ impl Server {
         Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     }
 
-    /// Starts it and waits until it takes connections. Where somebody took the port between our look and the server's,
-    /// another one is tried.
-    fn launch(&mut self) {
-        let fixed = self.port;
-        for _ in 0..5 {
-            if fixed == 0 {
-                self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            }
-            self.configure();
-            let command = self.server_command();
-            self.shell = Some(command);
-            if self.answers() {
-                return;
-            }
-            assert!(self.log().contains("Address already in use"), "{}", self.last_words("does not start"));
-        }
-        panic!("{}", self.last_words("finds no port"));
-    }
-
-    fn configure(&self) {
-        let text = format!(
-            "[mysqld]\n{}tmpdir={}\ndatadir={}\nsocket={}\nport={port}\nserver-id={port}\n{}",
-            self.installation.settings(),
-            self.folder.path().display(),
-            self.data().display(),
-            self.socket().display(),
-            self.settings,
-            port = self.port,
-        );
-        File::create(self.folder.path().join("my.cnf")).unwrap().write_all(text.as_bytes()).unwrap();
-    }
-
-    /// A shell stands between, which ends the server when this process ends, however it does.
-    fn server_command(&self) -> Child {
-        const SCRIPT: &str = r#""$@" </dev/null >>"$0/log" 2>&1 & echo $! >"$0/pid"; cat >/dev/null; kill -9 $! 2>/dev/null; wait"#;
-        let folder = self.folder.path();
-        fs::remove_file(folder.join("pid")).ok();
-        let mut command = self.account.command("sh".as_ref());
-        command.arg("-c").arg(SCRIPT).arg(folder).arg(self.installation.server());
-        command.arg(format!("--defaults-file={}", folder.join("my.cnf").display()));
-        command.args(self.account.server_words()).stdin(Stdio::piped());
-        command.spawn().unwrap()
-    }
-
-    /// Whether it takes connections; `false` where it ended instead.
-    fn answers(&mut self) -> bool {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            // A connection over the socket does not count as one that was broken off. The server speaks first: a
-            // length of three bytes, a number, and the version of the protocol.
-            let mut greeting = [0; 5];
-            let greeted = UnixStream::connect(self.socket())
-                .and_then(|mut stream| {
-                    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-                    stream.read_exact(&mut greeting)
-                })
-                .is_ok();
-            if greeted && greeting[4] == 10 {
-                return true;
-            }
-            assert!(Instant::now() < deadline, "{}", self.last_words("does not answer"));
-            if fs::metadata(self.folder.path().join("pid")).is_ok_and(|file| file.len() > 1) && !self.runs() {
-                self.end_shell();
-                return false;
-            }
-            std::thread::sleep(POLL);
-        }
-    }
-
-    fn last_words(&self, what: &str) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let last = lines[lines.len().saturating_sub(20)..].join("\n");
-        format!("{} {what}:\n{last}", self.installation.name())
-    }
-
-    /// Until the shell has waited for it the process is there still, but as a zombie.
-    fn runs(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-        !stat.is_empty() && !stat.contains(") Z ")
-    }
-
-    fn signal(&self, name: &str) {
-        let status =
-            Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status().unwrap();
-        assert!(status.success(), "kill -{name}: {status}");
-    }
-
     /// Ends it the orderly way; its data stays for [`Server::restart`].
     ///
     /// # Panics
-    /// Where it does not run, or does not end.
+    /// Where it does not end.
     pub fn stop(&mut self) {
-        self.signal("TERM");
-        self.gone();
+        self.process.stop().unwrap();
     }
 
     /// Ends it with SIGKILL.
     ///
     /// # Panics
-    /// Where it does not run.
+    /// Where it does not end.
     pub fn kill(&mut self) {
-        self.signal("KILL");
-        self.gone();
+        self.process.kill().unwrap();
     }
 
     /// Waits until it has ended.
@@ -331,46 +228,44 @@ impl Server {
     /// # Panics
     /// Where it does not end.
     pub fn gone(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.runs() {
-            assert!(Instant::now() < deadline, "{}", self.last_words("does not end"));
-            std::thread::sleep(POLL);
-        }
-        self.end_shell();
-        // Left behind by one that was killed.
-        fs::remove_file(self.socket()).ok();
+        self.process.gone().unwrap();
     }
 
     /// Starts it again on its data and port, having stopped it where it still runs.
+    ///
+    /// # Panics
+    /// Where it does not start.
     pub fn restart(&mut self) {
-        if self.shell.is_some() {
-            self.stop();
-        }
-        self.launch();
+        self.process.restart().unwrap();
     }
 
     /// As [`Server::restart`], with other settings than it was started with.
+    ///
+    /// # Panics
+    /// Where it does not start.
     pub fn restart_with(&mut self, settings: &[&str]) {
-        self.settings = settings.iter().map(|line| format!("{line}\n")).collect();
-        self.restart();
+        self.process.restart_with(lines(settings)).unwrap();
     }
 
     /// Halts it where it is, as a machine that hangs would.
+    ///
+    /// # Panics
+    /// Where it cannot be reached.
     pub fn pause(&self) {
-        self.signal("STOP");
+        self.process.pause().unwrap();
     }
 
     /// Lets it go on.
+    ///
+    /// # Panics
+    /// Where it cannot be reached.
     pub fn resume(&self) {
-        self.signal("CONT");
+        self.process.resume().unwrap();
     }
+}
 
-    fn end_shell(&mut self) {
-        if let Some(mut shell) = self.shell.take() {
-            drop(shell.stdin.take());
-            shell.wait().ok();
-        }
-    }
+fn lines(settings: &[&str]) -> String {
+    settings.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// With the line that the client names, because a script may have thousands.
@@ -379,10 +274,4 @@ fn refused(error: &str, sql: &str) -> ! {
         error.split_once(" at line ").and_then(|(_, rest)| rest.split(':').next()?.parse::<usize>().ok());
     let line = number.and_then(|number| sql.lines().nth(number - 1)).unwrap_or(sql);
     panic!("{error}\n{line}");
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.end_shell();
-    }
 }

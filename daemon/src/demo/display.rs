@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::cli::say;
 use crate::logs::{BARS, console_is_terminal};
@@ -24,8 +24,8 @@ pub(super) struct View {
     pub(super) position: String,
     /// Changes per second at the source, and into the target.
     pub(super) rates: (u64, u64),
-    /// Log that the target lacks, and the age of the oldest change in it.
-    pub(super) lag: Option<(u64, Duration)>,
+    /// What the target lacks of the log, and the age of the oldest change in it.
+    pub(super) lag: Option<(String, Duration)>,
     /// Table, rows at the source, rows in the target.
     pub(super) tables: Vec<(&'static str, Option<u64>, Option<u64>)>,
 }
@@ -38,6 +38,7 @@ pub(super) enum Display {
 
 /// The live lines at the bottom of a terminal.
 pub(super) struct Lines {
+    source: &'static str,
     work: ProgressBar,
     stream: ProgressBar,
     tables: Vec<ProgressBar>,
@@ -45,7 +46,8 @@ pub(super) struct Lines {
 }
 
 impl Display {
-    pub(super) fn new() -> Self {
+    /// `source` is how a person calls it.
+    pub(super) fn new(source: &'static str) -> Self {
         if !console_is_terminal() {
             return Self::Plain { line_at: None };
         }
@@ -53,7 +55,7 @@ impl Display {
         let work = BARS.add(ProgressBar::new(0).with_style(fill_style()));
         let (stream, tables) = (line(), super::shop::TABLES.iter().map(|_| line()).collect());
         let time = BARS.add(ProgressBar::new(0).with_style(time_style()));
-        Self::Terminal(Lines { work, stream, tables, time })
+        Self::Terminal(Lines { source, work, stream, tables, time })
     }
 
     /// Something worth a line of its own that stays.
@@ -123,8 +125,9 @@ impl Lines {
         self.stream.set_message(stream(view));
         for (line, (table, source, target)) in self.tables.iter().zip(&view.tables) {
             line.set_message(format!(
-                "  {table:<12} {:>12} in Postgres {:>12} in DuckDB",
+                "  {table:<12} {:>12} in {} {:>12} in DuckDB",
                 count(*source),
+                self.source,
                 count(*target)
             ));
         }
@@ -140,8 +143,8 @@ fn stream(view: &View) -> String {
     if view.position.is_empty() {
         return "starting".to_owned();
     }
-    let lag = match view.lag {
-        Some((bytes, age)) => format!("lag {:.1} s ({})", age.as_secs_f64(), HumanBytes(bytes)),
+    let lag = match &view.lag {
+        Some((distance, age)) => format!("lag {:.1} s ({distance})", age.as_secs_f64()),
         None => "lag unknown".to_owned(),
     };
     let (source, target) = view.rates;
@@ -186,7 +189,7 @@ mod tests {
         let mut view = View {
             position: "0/16B3748".into(),
             rates: (1_843, 1_840),
-            lag: Some((12_345, Duration::from_millis(120))),
+            lag: Some(("12.06 KiB".into(), Duration::from_millis(120))),
             tables: vec![("customers", Some(50_000), Some(49_000)), ("carts", Some(7), None)],
             ..View::default()
         };

@@ -1,12 +1,12 @@
-//! `tailwater demo`: a throw-away Postgres with a small shop and live traffic, copied and followed into a `DuckDB`
+//! `tailwater demo`: a throw-away database with a small shop and live traffic, copied and followed into a `DuckDB`
 //! file by a pipeline that is killed once on the way, and a proof that both are equal in the end.
 //!
-//! The order of events is here; `shop` is the schema, `traffic` what happens to it, `child` the pipeline's process,
-//! `watch` measures, `display` draws, `proof` compares.
+//! The order of events is here; `server` and `session` are the database and the way to it, `shop` is what is said to it,
+//! `traffic` when; `child` is the pipeline's process, `watch` measures, `display` draws, `proof` compares.
 //!
 //! | code | kind | meaning | cure |
 //! |---|---|---|---|
-//! | TW-DEMO-010 | operator | the throw-away Postgres refuses what the demo does with it | see the message; report it |
+//! | TW-DEMO-010 | operator | the throw-away server refuses what the demo does with it | see the message; report it |
 //! | TW-DEMO-011 | operator | the pipeline's process does not start, run or stop as it should | see the message and `tailwater.log` |
 //! | TW-DEMO-012 | data | source and target differ | report it |
 //! | TW-DEMO-013 | operator | the target does not reach the source's last position | see `tailwater.log` |
@@ -15,6 +15,8 @@
 mod child;
 mod display;
 mod proof;
+mod server;
+mod session;
 mod shop;
 mod traffic;
 mod watch;
@@ -22,20 +24,20 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use tailwater_core::checkpoint::replace_file;
 use tailwater_core::{Error, Position, Result};
 use tailwater_duckdb::Answer;
-use tailwater_postgres::lsn::Lsn;
-use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Exit, complain};
 use crate::config::{self, Pipeline};
 use crate::progress::CopyTotals;
-use crate::throwaway::{Postgres, Step, Wanted};
 use crate::{kinds, signals};
 use display::{Display, View};
-use traffic::{Moment, Traffic, connect, failed};
+use server::Server;
+use session::Session;
+use traffic::{Moment, Traffic};
 use watch::Watch;
 
 const TICK: Duration = Duration::from_millis(250);
@@ -46,69 +48,68 @@ const MOMENTS_APART: Duration = Duration::from_secs(2);
 /// From the end of traffic until the target has its last position.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(120);
 
+/// From where the demo's rows come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Source {
+    /// The newest Postgres on this machine; one is fetched where there is none
+    Postgres,
+    /// The newest MySQL on this machine
+    Mysql,
+    /// The newest MariaDB on this machine
+    Mariadb,
+}
+
 /// Plays the demo. Ctrl-C ends it early and leaves nothing running.
 ///
 /// # Errors
-/// Those of the table above, and those of the throw-away Postgres.
-pub(crate) async fn demo(length: Duration, folder: &Path) -> Result<Exit> {
+/// Those of the table above, and those of the throw-away servers.
+pub(crate) async fn demo(source: Source, length: Duration, folder: &Path) -> Result<Exit> {
     let stop = CancellationToken::new();
     signals::cancel_on_signal(stop.clone())?;
     tokio::select! {
-        outcome = Box::pin(play(length, folder)) => outcome,
+        outcome = Box::pin(play(source, length, folder)) => outcome,
         () = stop.cancelled() => Ok(Exit::Interrupted),
     }
 }
 
-async fn play(length: Duration, folder: &Path) -> Result<Exit> {
-    let mut display = Display::new();
+async fn play(source: Source, length: Duration, folder: &Path) -> Result<Exit> {
+    let mut display = Display::new(source.name());
     let files = Files::prepare(folder)?;
-    // Its socket is enough, and is ours alone.
-    let wanted =
-        Wanted { settings: vec![("listen_addresses".to_owned(), String::new())], ..Wanted::default() };
-    let postgres = Postgres::start(wanted, |step| {
-        display.note(match step {
-            Step::Fetch => "Fetching Postgres (15 MB, once)",
-            Step::Start => "Starting a throw-away Postgres",
-        });
-    })
-    .await?;
-    let url = postgres.socket_url("postgres", "postgres");
-    files.write_pipeline(&url)?;
+    let server = Server::start(source, |what| display.note(what)).await?;
+    let url = server.url();
+    files.write_pipeline(source, &url)?;
     let pipeline = config::read(&files.pipeline)?;
-    display.note(&format!(
-        "Postgres {} runs, for this demo only; {} is the pipeline",
-        postgres.release(),
-        files.pipeline.display()
-    ));
+    let (release, file) = (server.release(), files.pipeline.display());
+    display.note(&format!("{release} runs, for this demo only; {file} is the pipeline"));
 
-    let client = connect(&url).await?;
-    fill(&client, &display).await?;
-    let stage = Stage { pipeline, client, length, started: Instant::now() };
+    let mut session = Session::open(source, &url).await?;
+    fill(source, &mut session, &display).await?;
+    let mut stage = Stage { source, pipeline, session, length, started: Instant::now() };
     let compared = stage.run(&url, &files, &mut display).await;
     // After an error too, so that the error is the last thing on the terminal.
     display.end();
     let compared = compared?;
-    display.note(&format!("{}\n", proof::describe(&compared)));
+    display.note(&format!("{}\n", proof::describe(source, &compared)));
     if let Some(error) = proof::different(&compared) {
         complain(&error);
         return Ok(Exit::Different);
     }
-    display.note(&files.farewell());
+    display.note(&files.farewell(source));
     Ok(Exit::Success)
 }
 
 /// The shop opens.
-async fn fill(client: &Client, display: &Display) -> Result<()> {
+async fn fill(source: Source, session: &mut Session, display: &Display) -> Result<()> {
     display.note("Filling a small shop with 860,000 rows");
-    client.batch_execute(shop::SCHEMA).await.map_err(|error| failed("make the shop in", &error))?;
-    let steps = shop::FILL.len() as u64;
-    for (done, (table, sql)) in (0..).zip(shop::FILL) {
+    let shop = source.shop();
+    session.run(shop.tables).await.map_err(|error| error.doing("make the shop"))?;
+    let steps = shop.fill.len() as u64;
+    for (done, (table, sql)) in (0..).zip(shop.fill) {
         display.work(&format!("filling {table}"), done, steps);
-        client.batch_execute(sql).await.map_err(|error| failed(&format!("fill {table} in"), &error))?;
+        session.run(&[sql]).await.map_err(|error| error.doing(format!("fill {table}")))?;
     }
     display.work("filled", steps, steps);
-    // The copy takes its estimates from the statistics.
-    client.batch_execute("ANALYZE").await.map_err(|error| failed("analyse", &error))
+    session.run(&[shop.analyse]).await.map_err(|error| error.doing("analyse the shop"))
 }
 
 /// Where the demo's files are.
@@ -150,20 +151,22 @@ impl Files {
         })
     }
 
-    fn write_pipeline(&self, url: &str) -> Result<()> {
+    fn write_pipeline(&self, source: Source, url: &str) -> Result<()> {
+        let (key, schema) = (source.key(), source.shop().schema);
         let text = format!(
             "# Written by `tailwater demo`. The server behind the url is gone when the demo is over.\n\
-             [source.postgres]\nurl = \"{url}\"\ntables = [\"public.*\"]\n\n\
+             [source.{key}]\nurl = \"{url}\"\ntables = [\"{schema}.*\"]\n\n\
              [sink.duckdb]\npath = \"shop.duckdb\"\n"
         );
         replace_file(&self.pipeline, text.as_bytes())
     }
 
-    fn farewell(&self) -> String {
+    fn farewell(&self, source: Source) -> String {
+        let schema = source.shop().schema;
         let (pipeline, target) = (self.pipeline.display(), self.target.display());
         format!(
             "Every table is equal. The copy is {target}; its log is {}. To ask it something:\n\n  \
-             tailwater query {pipeline} \"SELECT status, count(*), sum(total) FROM public.orders GROUP BY ALL\"\n  \
+             tailwater query {pipeline} \"SELECT status, count(*), sum(total) FROM {schema}.orders GROUP BY ALL\"\n  \
              duckdb {target}\n",
             self.log.display()
         )
@@ -172,17 +175,18 @@ impl Files {
 
 /// Everything that runs between the opening of the shop and the proof.
 struct Stage {
+    source: Source,
     pipeline: Pipeline,
-    client: Client,
+    session: Session,
     length: Duration,
     started: Instant,
 }
 
 impl Stage {
-    async fn run(&self, url: &str, files: &Files, display: &mut Display) -> Result<Vec<proof::Compared>> {
+    async fn run(&mut self, url: &str, files: &Files, display: &mut Display) -> Result<Vec<proof::Compared>> {
         let mut process = child::Pipeline::start(&files.pipeline, &files.log)?;
         display.note("The pipeline copies while customers buy");
-        let traffic = Traffic::start(url);
+        let traffic = Traffic::start(self.source, url);
         let mut script = Moment::SCRIPT.into_iter().peekable();
         let (mut observed, mut last) = (Observed::default(), None);
         let mut tick = tokio::time::interval(TICK);
@@ -197,7 +201,7 @@ impl Stage {
                 if moment == Moment::Killed {
                     process.kill_and_restart().await?;
                 }
-                traffic.add(moment.happen(&self.client).await?);
+                traffic.add(moment.happen(&mut self.session).await?);
                 last = Some(Instant::now());
             }
         }
@@ -209,7 +213,7 @@ impl Stage {
         process.stop().await?;
         display.end();
         display.note("Everything is read again on both sides and compared:\n");
-        proof::compare(&self.client, &self.pipeline).await
+        proof::compare(self.source, &mut self.session, &self.pipeline).await
     }
 
     /// The script is for the stream: during the copy, ALTER TABLE and TRUNCATE would wait for its locks and everybody
@@ -223,7 +227,7 @@ impl Stage {
     }
 
     async fn catch_up(
-        &self,
+        &mut self,
         process: &mut child::Pipeline,
         observed: &mut Observed,
         changes: u64,
@@ -247,17 +251,17 @@ impl Stage {
         Ok(())
     }
 
-    async fn source_end(&self) -> Result<Lsn> {
-        let sql = "SELECT pg_current_wal_insert_lsn()::text";
-        let row = self.client.query_one(sql, &[]).await.map_err(|error| failed("ask", &error))?;
-        let text: String = row.try_get(0).map_err(|error| failed("ask", &error))?;
-        text.parse()
-            .map_err(|error| Error::operator("TW-DEMO-010", format!("the source's position {text}: {error}")))
+    async fn source_end(&mut self) -> Result<u64> {
+        let text = self.session.value(self.source.shop().end).await?;
+        let unknown =
+            || Error::operator("TW-DEMO-010", format!("the source is at {text}, which is no position"));
+        self.source.point(&text).ok_or_else(unknown)
     }
 
     /// Looks at both sides.
-    async fn observe(&self, observed: &mut Observed, changes: u64) -> Result<()> {
-        observed.watch.source(Instant::now(), self.source_end().await?, changes);
+    async fn observe(&mut self, observed: &mut Observed, changes: u64) -> Result<()> {
+        let end = self.source_end().await?;
+        observed.watch.source(Instant::now(), end, changes);
         let counting = observed.counted_at.is_none_or(|at| at.elapsed() >= COUNT_EVERY);
         if counting {
             observed.counted_at = Some(Instant::now());
@@ -265,23 +269,21 @@ impl Stage {
         }
         // While the pipeline is being restarted there is nobody to ask; the next look will tell.
         if let Ok(Some(held)) = self.ask(kinds::position).await {
-            observed.target(&held.position);
+            observed.target(self.source, &held.position);
         }
         observed.view.rates = observed.watch.rates(Instant::now());
         (observed.view.elapsed, observed.view.length) = (self.started.elapsed(), self.length);
         Ok(())
     }
 
-    async fn count(&self) -> Result<Vec<(&'static str, Option<u64>, Option<u64>)>> {
+    async fn count(&mut self) -> Result<Vec<(&'static str, Option<u64>, Option<u64>)>> {
         let mut tables = Vec::new();
         for table in shop::TABLES {
-            let sql = format!("SELECT count(*) FROM public.{table}");
-            let row =
-                self.client.query_one(&sql, &[]).await.map_err(|error| failed("count rows in", &error))?;
-            let source: i64 = row.try_get(0).map_err(|error| failed("count rows in", &error))?;
+            let sql = format!("SELECT count(*) FROM {}.{table}", self.source.shop().schema);
+            let source = self.session.value(&sql).await?;
             // Before its copy has begun the target has no such table.
             let target = self.ask(move |pipeline| kinds::query(pipeline, &sql)).await;
-            tables.push((table, u64::try_from(source).ok(), target.ok().and_then(first_number)));
+            tables.push((table, source.parse().ok(), target.ok().and_then(first_number)));
         }
         Ok(tables)
     }
@@ -316,12 +318,12 @@ struct Observed {
     watch: Watch,
     counted_at: Option<Instant>,
     /// What the target holds of the stream.
-    held: Option<Lsn>,
+    held: Option<u64>,
     copy_seen: Option<(Instant, u64)>,
 }
 
 impl Observed {
-    fn target(&mut self, position: &Position) {
+    fn target(&mut self, source: Source, position: &Position) {
         self.view.position = position.to_string();
         if position.copying() {
             let totals = CopyTotals::of(position);
@@ -330,9 +332,10 @@ impl Observed {
             return;
         }
         (self.view.copy, self.copy_seen) = (None, None);
-        if let Ok(held) = position.stream.parse() {
+        if let Some(held) = source.point(&position.stream) {
             self.held = Some(held);
-            self.view.lag = self.watch.target(Instant::now(), held).map(|lag| (lag.bytes, lag.age));
+            let lag = self.watch.target(Instant::now(), held);
+            self.view.lag = lag.map(|lag| (source.distance(lag.distance), lag.age));
         }
     }
 }

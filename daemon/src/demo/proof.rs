@@ -2,18 +2,12 @@
 
 use tailwater_core::digest::Digest;
 use tailwater_core::{Error, Result};
-use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::Source;
+use super::session::Session;
 use super::shop::TABLES;
-use super::traffic::failed;
 use crate::config::Pipeline;
 use crate::kinds;
-
-/// Rows fetched at a time, so that no table need fit into memory.
-const FETCH: &str = "FETCH 20000 FROM all_rows";
-/// The session settings under which text is the same wherever it is printed; the pipeline uses the same.
-const PLAIN_TEXT: &str = "SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET timezone = 'UTC'; \
-    SET extra_float_digits = 1; SET bytea_output = 'hex'";
 
 /// What was found about one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,50 +27,30 @@ impl Compared {
 ///
 /// # Errors
 /// Where one of them cannot be read.
-pub(super) async fn compare(source: &Client, pipeline: &Pipeline) -> Result<Vec<Compared>> {
-    source.batch_execute(PLAIN_TEXT).await.map_err(|error| failed("prepare the proof on", &error))?;
+pub(super) async fn compare(
+    source: Source,
+    session: &mut Session,
+    pipeline: &Pipeline,
+) -> Result<Vec<Compared>> {
+    let shop = source.shop();
     let mut compared = Vec::new();
-    for table in TABLES {
-        let source = digest_source(source, table).await?;
-        let target = kinds::digest(pipeline, "public", table)?;
+    for (table, sql) in TABLES.into_iter().zip(shop.rows) {
+        let source = session.digest(sql).await.map_err(|error| error.doing(format!("read {table}")))?;
+        let target = kinds::digest(pipeline, shop.schema, table)?;
         compared.push(Compared { table, source, target });
     }
     Ok(compared)
 }
 
-/// Over the simple protocol, in which the server prints every value by itself; a cast to text would print some
-/// types in another way.
-async fn digest_source(client: &Client, table: &str) -> Result<Digest> {
-    let trouble = |error: tokio_postgres::Error| failed(&format!("read {table} from"), &error);
-    let open = format!("BEGIN; DECLARE all_rows CURSOR FOR SELECT * FROM {table}");
-    client.batch_execute(&open).await.map_err(trouble)?;
-    let mut digest = Digest::default();
-    loop {
-        let before = digest.rows;
-        for message in client.simple_query(FETCH).await.map_err(trouble)? {
-            if let SimpleQueryMessage::Row(row) = message {
-                digest.add_row((0..row.len()).map(|column| row.get(column).map(str::as_bytes)));
-            }
-        }
-        if digest.rows == before {
-            break;
-        }
-    }
-    client.batch_execute("COMMIT").await.map_err(trouble)?;
-    Ok(digest)
-}
-
 /// The verdict, side by side.
-pub(super) fn describe(compared: &[Compared]) -> String {
+pub(super) fn describe(source: Source, compared: &[Compared]) -> String {
     let side = |digest: &Digest| format!("{:>9} rows {:032x}", digest.rows, digest.hash);
     let line = |compared: &Compared| {
         let verdict = if compared.equal() { "equal" } else { "DIFFERENT" };
         format!("{:<12} {}  {}  {verdict}", compared.table, side(&compared.source), side(&compared.target))
     };
-    let head = format!(
-        "{:<12} {:<47}  {:<47}",
-        "table", "     Postgres, content hash", "       DuckDB, content hash"
-    );
+    let of = |name: &str| format!("{name:>13}, content hash");
+    let head = format!("{:<12} {:<47}  {:<47}", "table", of(source.name()), of("DuckDB"));
     std::iter::once(head.trim_end().to_owned())
         .chain(compared.iter().map(line))
         .collect::<Vec<_>>()
@@ -113,6 +87,6 @@ mod tests {
             table             Postgres, content hash                             DuckDB, content hash
             orders          200000 rows 00000000000000000000000000000abc     200000 rows 00000000000000000000000000000abc  equal
             stock                2 rows 00000000000000000000000000000001          2 rows 00000000000000000000000000000002  DIFFERENT"#]]
-        .assert_eq(&describe(&[same, content]));
+        .assert_eq(&describe(Source::Postgres, &[same, content]));
     }
 }

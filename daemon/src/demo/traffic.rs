@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use tailwater_core::{Error, Result};
 use tokio::task::JoinSet;
-use tokio_postgres::{Client, NoTls, Statement};
 use tokio_util::sync::CancellationToken;
+
+use super::Source;
+use super::session::Session;
 
 const WRITERS: u64 = 2;
 /// Between two transactions of a writer: a shop, not a benchmark.
@@ -23,10 +25,10 @@ pub(super) struct Traffic {
 
 impl Traffic {
     /// Starts writing to the shop at `url`.
-    pub(super) fn start(url: &str) -> Self {
+    pub(super) fn start(source: Source, url: &str) -> Self {
         let (mut writers, stop, committed) = (JoinSet::new(), CancellationToken::new(), Arc::default());
         for number in 0..WRITERS {
-            let writer = write(url.to_owned(), number, stop.clone(), Arc::clone(&committed));
+            let writer = write(source, url.to_owned(), number, stop.clone(), Arc::clone(&committed));
             writers.spawn(writer);
         }
         Self { writers, stop, committed }
@@ -56,79 +58,21 @@ impl Traffic {
     }
 }
 
-/// A connection for the demo's own SQL.
-///
-/// # Errors
-/// `Operator` where the server does not take it.
-pub(super) async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.map_err(|error| failed("connect", &error))?;
-    #[allow(clippy::disallowed_methods, reason = "it ends with the client, which owns the other half of it")]
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!("a connection of the demo ended: {error}");
-        }
-    });
-    Ok(client)
-}
-
-pub(super) fn failed(doing: &str, error: &tokio_postgres::Error) -> Error {
-    let why = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
-    Error::operator("TW-DEMO-010", format!("{doing} the throw-away Postgres: {why}"))
-}
-
-/// What a writer does, with the rows that one run of it changes. `$1` is a random number.
-const WORK: [(&str, u64); 7] = [
-    (
-        "WITH placed AS (
-             INSERT INTO orders (customer_id, total, note)
-             VALUES (1 + abs($1::bigint) % 50000, abs($1::bigint) % 100000 / 7.0, 'fresh from the traffic')
-             RETURNING id)
-         INSERT INTO order_lines
-         SELECT id, line, 1 + (abs($1::bigint) + line) % 4000, 1 + line, line + 0.5
-         FROM placed, generate_series(1, 3) line",
-        4,
-    ),
-    (
-        "UPDATE stock SET on_hand = on_hand - 1, counted_at = now() WHERE product_id = 1 + abs($1::bigint) % 4000",
-        1,
-    ),
-    (
-        "UPDATE orders SET status = 'shipped', shipped_at = clock_timestamp()
-         WHERE id = 1 + abs($1::bigint) % 200000",
-        1,
-    ),
-    // The long description is not part of what the server sends.
-    ("UPDATE products SET price = price + 0.01 WHERE id = 1 + abs($1::bigint) % 4000", 1),
-    (
-        "UPDATE customers SET credit = credit + 1.25, profile = jsonb_build_object('last', $1::bigint)
-         WHERE id = 1 + abs($1::bigint) % 50000",
-        1,
-    ),
-    ("DELETE FROM order_lines WHERE order_id = 1 + abs($1::bigint) % 200000 AND line = 3", 1),
-    (
-        "INSERT INTO carts (customer_id, items)
-         VALUES (1 + abs($1::bigint) % 50000, jsonb_build_array($1::bigint, 'and more'))",
-        1,
-    ),
-];
-
-async fn write(url: String, number: u64, stop: CancellationToken, committed: Arc<AtomicU64>) -> Result<()> {
-    let client = connect(&url).await?;
-    let mut work: Vec<(Statement, bool)> = Vec::new();
-    for (sql, rows) in WORK {
-        let statement = client.prepare(sql).await.map_err(|error| failed("prepare traffic on", &error))?;
-        work.push((statement, rows > 1));
-    }
+async fn write(
+    source: Source,
+    url: String,
+    number: u64,
+    stop: CancellationToken,
+    committed: Arc<AtomicU64>,
+) -> Result<()> {
+    let mut session = Session::open(source, &url).await?;
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (number + 1));
     while !stop.is_cancelled() {
-        for (statement, places_order) in &work {
-            let rows = client
-                .execute(statement, &[&dice.throw()])
-                .await
-                .map_err(|error| failed("write traffic to", &error))?;
-            // The order itself is not among the rows that its statement counts.
-            committed.fetch_add(rows + u64::from(*places_order), Ordering::Relaxed);
+        for transaction in source.shop().work {
+            let thrown = dice.throw().to_string();
+            let statements: Vec<String> = transaction.iter().map(|sql| sql.replace("$1", &thrown)).collect();
+            let rows = session.change(&statements).await.map_err(|error| error.doing("write traffic"))?;
+            committed.fetch_add(rows, Ordering::Relaxed);
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -139,11 +83,12 @@ async fn write(url: String, number: u64, stop: CancellationToken, committed: Arc
 struct Dice(u64);
 
 impl Dice {
-    fn throw(&mut self) -> i64 {
+    fn throw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        i64::from_ne_bytes((self.0 >> 1).to_ne_bytes())
+        // So that sums with it fit into what every server calculates with.
+        self.0 >> 16
     }
 }
 
@@ -193,15 +138,15 @@ impl Moment {
     ///
     /// # Errors
     /// `Operator` where the server refuses.
-    pub(super) async fn happen(self, client: &Client) -> Result<u64> {
-        let sql = match self {
-            Self::RolledBack => "BEGIN; DELETE FROM customers WHERE id <= 1000; ROLLBACK",
-            Self::ColumnAdded => "ALTER TABLE orders ADD COLUMN gift boolean NOT NULL DEFAULT false",
-            Self::LargeTransaction => "UPDATE orders SET total = total + 1, gift = true WHERE id <= 50000",
+    pub(super) async fn happen(self, session: &mut Session) -> Result<u64> {
+        let statements: &[&str] = match self {
+            Self::RolledBack => &["BEGIN", "DELETE FROM customers WHERE id <= 1000", "ROLLBACK"],
+            Self::ColumnAdded => &["ALTER TABLE orders ADD COLUMN gift boolean NOT NULL DEFAULT false"],
+            Self::LargeTransaction => &["UPDATE orders SET total = total + 1, gift = true WHERE id <= 50000"],
             Self::Killed => return Ok(0),
-            Self::Truncated => "TRUNCATE carts",
+            Self::Truncated => &["TRUNCATE carts"],
         };
-        client.batch_execute(sql).await.map_err(|error| failed("play the script on", &error))?;
+        session.run(statements).await.map_err(|error| error.doing("play the script"))?;
         Ok(if self == Self::LargeTransaction { 50_000 } else { 0 })
     }
 }

@@ -3,8 +3,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use tailwater_postgres::lsn::Lsn;
-
 /// Rates are taken over this long.
 const RATE_OVER: Duration = Duration::from_secs(3);
 const SAMPLES_MAX: usize = 10_000;
@@ -13,7 +11,8 @@ const SAMPLES_MAX: usize = 10_000;
 #[derive(Debug, Clone, Copy)]
 struct Sample {
     at: Instant,
-    end: Lsn,
+    /// Where its log ends, as a number that grows.
+    end: u64,
     /// Changes committed until then.
     changes: u64,
 }
@@ -29,13 +28,13 @@ pub(super) struct Watch {
 /// What [`Watch::target`] finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lag {
-    pub(super) bytes: u64,
+    pub(super) distance: u64,
     pub(super) age: Duration,
 }
 
 impl Watch {
     /// The source's log ends at `end`, with `changes` committed.
-    pub(super) fn source(&mut self, at: Instant, end: Lsn, changes: u64) {
+    pub(super) fn source(&mut self, at: Instant, end: u64, changes: u64) {
         if self.samples.len() == SAMPLES_MAX {
             self.samples.pop_front();
         }
@@ -43,7 +42,7 @@ impl Watch {
     }
 
     /// The target holds everything up to `position`.
-    pub(super) fn target(&mut self, now: Instant, position: Lsn) -> Option<Lag> {
+    pub(super) fn target(&mut self, now: Instant, position: u64) -> Option<Lag> {
         let last = *self.samples.back()?;
         let held = self
             .samples
@@ -57,7 +56,7 @@ impl Watch {
         }
         let first_missing = self.samples.iter().find(|sample| sample.end > position);
         let age = first_missing.map_or(Duration::ZERO, |sample| now.duration_since(sample.at));
-        Some(Lag { bytes: last.end.0.saturating_sub(position.0), age })
+        Some(Lag { distance: last.end.saturating_sub(position), age })
     }
 
     /// Changes per second at the source, and into the target.
@@ -86,15 +85,12 @@ mod tests {
     fn lag_is_the_age_of_the_oldest_change_that_is_missing() {
         let (mut watch, start) = (Watch::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        assert_eq!(watch.target(at(0), Lsn(1)), None);
+        assert_eq!(watch.target(at(0), 1), None);
         for step in 0..=20 {
-            watch.source(at(step * 100), Lsn(step * 10), step * 50);
+            watch.source(at(step * 100), step * 10, step * 50);
         }
-        assert_eq!(
-            watch.target(at(2000), Lsn(150)),
-            Some(Lag { bytes: 50, age: Duration::from_millis(400) })
-        );
-        assert_eq!(watch.target(at(2000), Lsn(200)), Some(Lag { bytes: 0, age: Duration::ZERO }));
+        assert_eq!(watch.target(at(2000), 150), Some(Lag { distance: 50, age: Duration::from_millis(400) }));
+        assert_eq!(watch.target(at(2000), 200), Some(Lag { distance: 0, age: Duration::ZERO }));
         assert_eq!(watch.rates(at(2000)).0, 500);
     }
 
@@ -102,10 +98,10 @@ mod tests {
     fn arrivals_are_counted_in_changes_of_the_source() {
         let (mut watch, start) = (Watch::default(), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
-        watch.source(at(0), Lsn(10), 100);
-        watch.source(at(100), Lsn(20), 300);
-        watch.target(at(100), Lsn(10));
-        watch.target(at(1100), Lsn(25));
+        watch.source(at(0), 10, 100);
+        watch.source(at(100), 20, 300);
+        watch.target(at(100), 10);
+        watch.target(at(1100), 25);
         assert_eq!(watch.rates(at(1100)).1, 200);
     }
 }

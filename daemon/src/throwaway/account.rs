@@ -1,18 +1,18 @@
-//! As whom a throw-away Postgres runs, and which folders that user can reach. Postgres refuses to run as root, and a
-//! checkout below root's home is out of reach for anybody else.
+//! As whom a throw-away server runs, and which folders that user can reach. Postgres refuses to run as root, and a
+//! checkout below root's home is out of reach for anybody else; MySQL and MariaDB run as root where they are told to.
 
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tailwater_core::{Error, Result};
 
 /// The user the server runs as.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Account {
+pub struct Account {
     /// User and group to change to; `None` where we are a plain user already.
     other: Option<(u32, u32)>,
 }
@@ -29,6 +29,19 @@ impl Account {
             Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
         });
         Self { other: Some(nobody.unwrap_or((65534, 65534))) }
+    }
+
+    /// The same, but ourselves even as root where that is the only one who can reach what is in `programs`.
+    pub(super) fn that_reaches(programs: &Path) -> Self {
+        let choice = Self::choose();
+        let temporary = std::env::temp_dir();
+        let reached = choice.can_reach(programs) && choice.can_reach(&temporary);
+        if reached { choice } else { Self { other: None } }
+    }
+
+    /// Whether this is root, which servers must be told is meant.
+    pub(super) fn is_root(self) -> bool {
+        self.other.is_none() && rustix::process::geteuid().is_root()
     }
 
     /// A command that runs as this user, in a folder that it can be in.
@@ -49,6 +62,18 @@ impl Account {
             }
             None => Ok(()),
         }
+    }
+
+    /// Copies a folder to `to`, which is not there yet, for this user.
+    pub(super) fn copy(self, from: &Path, to: &Path) -> Result<()> {
+        let mut command = Command::new("cp");
+        // Holes in files stay holes: most of an empty database is nothing.
+        command.args(["-r", "--reflink=auto", "--sparse=always"]).arg(from).arg(to);
+        run(command, "copy", from)?;
+        let Some((user, group)) = self.other else { return Ok(()) };
+        let mut command = Command::new("chown");
+        command.arg("-R").arg(format!("{user}:{group}")).arg(to);
+        run(command, "give away", to)
     }
 
     /// Whether this user can enter `folder` and read in it. We ourselves find out by trying.
@@ -74,7 +99,7 @@ impl Account {
         if !self.can_reach(&parent) {
             return Err(Error::operator(
                 "TW-DEMO-004",
-                format!("the user that Postgres is to run as cannot reach {}", parent.display()),
+                format!("the user that the server is to run as cannot reach {}", parent.display()),
             )
             .remedy("name a folder that every user can enter, or do not run as root"));
         }
@@ -111,6 +136,14 @@ impl Account {
         open_to_all(&folder)?;
         Ok(folder)
     }
+}
+
+fn run(mut command: Command, what: &str, path: &Path) -> Result<()> {
+    let status = command.stdin(Stdio::null()).status().map_err(|e| failed(what, path, &e))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::operator("TW-DEMO-005", format!("cannot {what} {}: {status}", path.display())))
 }
 
 /// Lets every user enter and read `folder`; only its owner may write.

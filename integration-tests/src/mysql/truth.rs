@@ -29,6 +29,25 @@ pub struct Column {
     form: Form,
 }
 
+impl Column {
+    /// A value without the zeros that end a fraction of a second: a target that keeps moments as moments has none.
+    #[must_use]
+    pub fn without_zeros(&self, value: Option<String>) -> Option<String> {
+        let is_moment = ["time", "datetime"].iter().any(|kind| self.source_type.starts_with(kind));
+        value.map(|text| {
+            let (moment, zone) =
+                text.strip_suffix("+00").map_or((text.as_str(), ""), |moment| (moment, "+00"));
+            match moment.split_once('.') {
+                Some((_, digits)) if is_moment && !digits.is_empty() => {
+                    let shorter = moment.trim_end_matches('0').trim_end_matches('.');
+                    format!("{shorter}{zone}")
+                }
+                _ => text,
+            }
+        })
+    }
+}
+
 /// What is still to be done to the text that the server makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {

@@ -12,6 +12,7 @@
 
 mod continuity;
 mod debezium;
+mod demo;
 mod followed;
 mod kafka;
 mod load;

@@ -259,12 +259,11 @@ fn dates_and_times() {
     );
     check_line(
         &Type::Time,
-        "00:00:00; 24:00:00; 23:59:59.999999; 04:05:06.7; 24:00:01; 04:05:06.70; 04:05:60; 04:60:00; \
+        "00:00:00; 24:00:00; 23:59:59.999999; 04:05:06.7; 24:00:01; 04:05:60; 04:60:00; \
          4:05:06; 04:05",
         &expect![[r#"
             TIME
             no room for 24:00:01
-            no room for 04:05:06.70
             no room for 04:05:60
             no room for 04:60:00
             no room for 4:05:06
@@ -305,6 +304,17 @@ fn dates_and_times() {
             no room for 2026-11-21 04:05:06
             no room for 2026-11-21 04:05:06+01"#]],
     );
+}
+
+#[test]
+fn zeros_at_the_end_of_a_fraction_make_no_text_of_a_moment() {
+    for (kind, given, held) in [
+        (ColumnType::Timestamp, "2026-11-21 04:05:06.120000", "2026-11-21 04:05:06.12"),
+        (ColumnType::TimestampTz, "2026-11-21 04:05:06.000+00", "2026-11-21 04:05:06+00"),
+        (ColumnType::Time, "04:05:06.100", "04:05:06.1"),
+    ] {
+        assert_eq!(round_trip(&kind, &[given]), [Some(held.to_owned())]);
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tailwater_core::{Error, Result};
 use tracing::{debug, info};
 
 use super::Step;
-use super::account::{self, Account};
+use crate::throwaway::account::{self, Account};
 
 /// The exact release that is fetched for each major version.
 const RELEASES: [(u16, &str); 5] =
