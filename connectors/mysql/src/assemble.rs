@@ -21,6 +21,7 @@ use crate::place::{Id, Place};
 use crate::shapes::{self, Facts, Hint};
 
 mod plan;
+pub(crate) mod statements;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -113,6 +114,8 @@ enum Why {
     Truncated,
     /// It was created.
     Created,
+    /// What is told of the statement: what the table is like after it.
+    Told,
 }
 
 /// What to assemble.
@@ -124,6 +127,8 @@ pub struct Settings {
     pub lower_case: bool,
     /// Who the server is: [`Position::source`].
     pub source: String,
+    /// Statements are told in their own words.
+    pub statements: bool,
 }
 
 /// See the module's description.
@@ -133,6 +138,7 @@ pub struct Assembler<P> {
     tables: Tables<P>,
     numbers: HashMap<u64, Numbered<P>>,
     asked: Option<Asked>,
+    telling: statements::Telling,
     open: Option<Open<P>>,
     /// XA transactions that are prepared, by name: what they are called in the log, and what they changed.
     prepared: HashMap<String, (Id, Vec<Held<P>>)>,
@@ -166,6 +172,7 @@ impl<P: Images> Assembler<P> {
             tables: Tables::default(),
             numbers: HashMap::new(),
             asked: None,
+            telling: statements::Telling::default(),
             open: None,
             prepared: HashMap::new(),
             held_bytes: 0,
@@ -373,6 +380,7 @@ impl<P: Images> Assembler<P> {
             held.push(event);
             return if self.held_bytes > HELD_BYTES_MAX { Err(error::xa_too_large()) } else { Ok(()) };
         }
+        self.tell_statements(batch)?;
         self.emit(rows, &shape, self.offset, batch)
     }
 

@@ -22,6 +22,7 @@ pub mod inspect;
 mod open;
 mod pending;
 pub mod place;
+mod preface;
 pub mod quote;
 pub mod rows;
 pub mod server;

@@ -36,7 +36,7 @@ type Question<A> = Pin<Box<dyn Future<Output = (Connection, Result<A>)> + Send>>
 /// The session for questions about tables, or the question it is asked.
 enum Catalogue {
     Idle(Connection),
-    Asked(Question<Option<Facts>>),
+    Asked(Question<(Option<Facts>, Option<(Place, Place)>)>),
     AskedAll(Question<(BTreeMap<Name, Facts>, Place)>),
     /// A question failed, and the attempt with it.
     Gone,
@@ -103,7 +103,8 @@ impl Stream {
         let connection = Connection::open(&config.url).await.doing(|| "open a session for the log")?;
         let log = connection.dump(&dump).await?;
         let caught_up = event == 0 && place.includes(&head);
-        let settings = Settings { tables: config.tables.clone(), lower_case, source };
+        let (tables, statements) = (config.tables.clone(), config.statements);
+        let settings = Settings { tables, lower_case, source, statements };
         let mut assembler = Assembler::new(settings, place, event);
         for (name, facts) in catalog::all_facts(&mut catalogue, &config.tables).await? {
             assembler.prime(&name, &facts);
@@ -247,14 +248,21 @@ impl Stream {
     async fn look_up(&mut self, batch: &mut Batch) -> Result<()> {
         while let Some(name) = self.assembler.asked() {
             self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
-                Catalogue::Idle(connection) => Catalogue::Asked(Box::pin(ask(connection, name.clone()))),
+                Catalogue::Idle(connection) => {
+                    let like = self.assembler.asks_for_statement().then(|| self.head.clone());
+                    Catalogue::Asked(Box::pin(ask(connection, name.clone(), like)))
+                }
                 Catalogue::Asked(question) => Catalogue::Asked(question),
                 Catalogue::AskedAll(_) | Catalogue::Gone => return Err(error::ended()),
             };
             let Catalogue::Asked(question) = &mut self.catalogue else { continue };
-            let (connection, facts) = question.as_mut().await;
+            let (connection, answer) = question.as_mut().await;
             self.catalogue = Catalogue::Idle(connection);
-            if self.assembler.answer(facts?.as_ref(), batch)? == Step::Committed {
+            let (facts, heads) = answer?;
+            if let Some((before, after)) = heads {
+                self.assembler.hear_heads(before, after);
+            }
+            if self.assembler.answer(facts.as_ref(), batch)? == Step::Committed {
                 self.committed();
             }
         }
@@ -305,9 +313,21 @@ impl Stream {
     }
 }
 
-async fn ask(mut connection: Connection, name: Name) -> (Connection, Result<Option<Facts>>) {
-    let facts = catalog::facts(&mut connection, &name).await;
-    (connection, facts)
+/// What the catalogue has of a table; and in the notation of `like`, where that is wanted, where the log ended before and after.
+async fn ask(
+    mut connection: Connection,
+    name: Name,
+    like: Option<Place>,
+) -> (Connection, Result<(Option<Facts>, Option<(Place, Place)>)>) {
+    let answer = async {
+        let Some(like) = like else { return Ok((catalog::facts(&mut connection, &name).await?, None)) };
+        let before = continuity::head(&Server::read(&mut connection).await?, &like)?;
+        let facts = catalog::facts(&mut connection, &name).await?;
+        let after = continuity::head(&Server::read(&mut connection).await?, &like)?;
+        Ok((facts, Some((before, after))))
+    };
+    let answer = answer.await;
+    (connection, answer)
 }
 
 /// What the catalogue has of every wanted table, and where the log ended after that.

@@ -56,7 +56,7 @@ struct Reading {
 impl Reading {
     fn new(place: Place, skip: u64) -> Self {
         let tables = Patterns::parse(["*.*"]).unwrap();
-        let settings = Settings { tables, lower_case: false, source: "test".to_owned() };
+        let settings = Settings { tables, lower_case: false, source: "test".to_owned(), statements: false };
         let mut batch = Batch::default();
         batch.reset(&Position::default(), 1 << 24);
         Self {

@@ -494,7 +494,8 @@ impl FakeSink {
                 | Change::Truncate { .. }
                 | Change::Shape { .. }
                 | Change::Drop { .. }
-                | Change::Message { .. } => panic!("the source sends no such thing: {event:?}"),
+                | Change::Message { .. }
+                | Change::Statement(_) => panic!("the source sends no such thing: {event:?}"),
             }
         }
     }

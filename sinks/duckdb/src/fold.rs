@@ -103,7 +103,8 @@ impl<'a, 'k> Fold<'a, 'k> {
             | Change::Drop { .. }
             | Change::CopyStart { .. }
             | Change::CopyEnd { .. }
-            | Change::Message { .. } => Ok(()),
+            | Change::Message { .. }
+            | Change::Statement(_) => Ok(()),
         }
     }
 
@@ -221,7 +222,8 @@ impl<'a> Bag<'a> {
                 | Change::Drop { .. }
                 | Change::CopyStart { .. }
                 | Change::CopyEnd { .. }
-                | Change::Message { .. } => {}
+                | Change::Message { .. }
+                | Change::Statement(_) => {}
             }
         }
         Ok(bag)

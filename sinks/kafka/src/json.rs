@@ -83,7 +83,7 @@ impl Encode for Json {
             Change::Delete { table, old } => (table, Some(old)),
             Change::Truncate { table } | Change::Shape { table } | Change::Drop { table } => (table, None),
             Change::CopyStart { table } | Change::CopyEnd { table } => (table, None),
-            Change::Message { .. } => {
+            Change::Message { .. } | Change::Statement(_) => {
                 let value = self.line(event, place, out);
                 let route = routes.other(&self.messages, "messages");
                 out.add(route, None, Some(value));

@@ -47,6 +47,7 @@ impl Encoder {
             Change::Message { transactional, .. } => transactional,
             Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => true,
             Change::Truncate { .. } | Change::Shape { .. } | Change::Drop { .. } => true,
+            Change::Statement(statement) => !statement.copied,
         };
         self.open_line = Some(OpenLine { start: self.out.len(), streamed });
         self.lines.write(&mut self.out, event);

@@ -193,6 +193,7 @@ impl<P: Images> Assembler<P> {
                     }
                 }
             }
+            Why::Told => self.answer_statement(&name, facts),
             Why::Truncated => match at_head(facts) {
                 Some(now) => {
                     let mut shape = self.shaped(&name, now, &[], facts)?;
@@ -241,7 +242,7 @@ impl<P: Images> Assembler<P> {
         Ok(())
     }
 
-    fn shaped(
+    pub(super) fn shaped(
         &self,
         name: &Name,
         columns: Vec<Described>,
@@ -281,12 +282,12 @@ impl<P: Images> Assembler<P> {
 }
 
 /// The columns of a table now; `None` where it is gone, or has what is not known here, which the log will tell better.
-fn at_head(facts: Option<&Facts>) -> Option<Vec<Described>> {
+pub(super) fn at_head(facts: Option<&Facts>) -> Option<Vec<Described>> {
     facts?.columns.iter().map(ColumnFacts::described).collect()
 }
 
 /// Whether a sink need not be told of the second after the first. What older rows held in a column it knows from before.
-fn alike(one: &Table, other: &Table) -> bool {
+pub(super) fn alike(one: &Table, other: &Table) -> bool {
     let alike = |(one, other): (&Column, &Column)| {
         let other = Column { fill: one.fill.clone(), ..other.clone() };
         *one == other

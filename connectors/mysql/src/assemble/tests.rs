@@ -102,7 +102,7 @@ struct Play {
 impl Play {
     fn new(tables: &str, place: Place, skip: u64) -> Self {
         let tables = Patterns::parse(tables.split(' ')).unwrap();
-        let settings = Settings { tables, lower_case: false, source: "mysql x".to_owned() };
+        let settings = Settings { tables, lower_case: false, source: "mysql x".to_owned(), statements: true };
         let mut batch = Batch::default();
         batch.reset(&Position::default(), 1 << 20);
         let mut assembler = Assembler::new(settings, place, skip);

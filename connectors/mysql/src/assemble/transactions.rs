@@ -98,6 +98,8 @@ impl<P: Images> Assembler<P> {
         if open.skip {
             return self.commit(batch);
         }
+        self.note(&text, reading, &statement);
+        let Some(open) = &mut self.open else { return Err(out_of_place("a statement")) };
         match statement {
             Statement::Begin => open.begun = true,
             Statement::XaStart => {
@@ -123,6 +125,9 @@ impl<P: Images> Assembler<P> {
 
     /// After a statement: whether the transaction ends with it.
     pub(super) fn after_statement(&mut self, batch: &mut Batch) -> Result<Step> {
+        if self.must_ask() {
+            return Ok(Step::Asks);
+        }
         match &self.open {
             Some(open) if !open.begun => self.commit(batch),
             Some(_) | None => Ok(Step::Continue),
@@ -130,6 +135,7 @@ impl<P: Images> Assembler<P> {
     }
 
     pub(super) fn commit(&mut self, batch: &mut Batch) -> Result<Step> {
+        self.tell_statements(batch)?;
         let Some(open) = self.open.take() else { return Err(out_of_place("a commit")) };
         if open.held.as_ref().is_some_and(|held| !held.is_empty()) {
             return Err(out_of_place("a plain commit of an XA transaction"));

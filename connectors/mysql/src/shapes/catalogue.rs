@@ -14,6 +14,8 @@ pub struct Facts {
     pub transactional: bool,
     /// MariaDB: `WITH SYSTEM VERSIONING`.
     pub versioned: bool,
+    /// Of columns that do not say another.
+    pub charset: String,
 }
 
 /// A column, as `information_schema.COLUMNS` has it.
@@ -31,10 +33,14 @@ pub struct ColumnFacts {
     pub computed_default: bool,
     /// `ID` of `COLLATION_NAME` in `information_schema.COLLATIONS`; `None` for what has none.
     pub collation: Option<u16>,
+    /// `CHARACTER_SET_NAME`; empty for what has none.
+    pub charset: String,
     /// `CHARACTER_OCTET_LENGTH`
     pub octets: Option<u64>,
     /// Its place in the primary key, or in the unique index that the server takes for one, from 0.
     pub key: Option<u16>,
+    /// `EXTRA` says `AUTO_INCREMENT`.
+    pub numbered: bool,
     /// `EXTRA` does not say `INVISIBLE`.
     pub visible: bool,
     /// MariaDB: LONGTEXT with a check that it is JSON.

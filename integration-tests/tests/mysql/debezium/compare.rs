@@ -7,6 +7,8 @@ use regex::{Captures, Regex};
 use serde_json::value::RawValue;
 use tailwater_kafka::debezium::record::Recorded;
 
+use super::statements;
+
 /// A record with its parts as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plain {
@@ -165,10 +167,9 @@ fn normal(records: Vec<Plain>, run: &str) -> Vec<Plain> {
         }
     }
     let counts = |record: &Plain| {
-        let schema_changes = ["golden", "go-lden"].contains(&record.topic.as_str());
         let done = record.topic.ends_with(".done.done");
-        !schema_changes
-            && !done
+        !done
+            && (!statements::is_one(&record.topic) || statements::counts(&value(record), run))
             && (!is_metadata(record) || id_of(record).is_some_and(|id| ended.contains(&id)))
     };
     let records = records.into_iter().filter(counts);
@@ -184,6 +185,7 @@ fn normal(records: Vec<Plain>, run: &str) -> Vec<Plain> {
 fn plain(record: Plain, copied: bool, run: &str, gtids: &mut Vec<String>) -> Plain {
     let key = record.key.map(|key| text(key, copied, run, gtids));
     let value = record.value.map(|value| text(value, copied, run, gtids));
+    let value = if statements::is_one(&record.topic) { value.map(statements::plain) } else { value };
     let headers = record.headers.into_iter().map(|(name, value)| {
         let varies = name.ends_with(".runId") || name == "__pos" || name == "__file";
         (name, value.map(|value| if varies { "-".to_owned() } else { value }))
