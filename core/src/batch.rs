@@ -64,6 +64,7 @@ enum Op {
     Truncate,
     Shape,
     Drop,
+    Stop,
     CopyStart,
     Copied,
     CopyEnd,
@@ -263,6 +264,17 @@ impl Batch {
         self.push(Op::Drop, table, NO_ROW, NO_ROW);
     }
 
+    /// Adds [`Change::Stop`].
+    ///
+    /// # Errors
+    /// `Data` where the arena is full.
+    pub fn stop_table(&mut self, table: &Arc<Table>, reason: &str) -> Result<()> {
+        let row = self.add_row([Value::Text(reason.as_bytes())])?;
+        let table = self.intern(table);
+        self.push_entry(Op::Stop, table, NO_ROW, row);
+        Ok(())
+    }
+
     /// Adds [`Change::CopyStart`].
     pub fn copy_start(&mut self, table: &Arc<Table>) {
         self.push(Op::CopyStart, table, NO_ROW, NO_ROW);
@@ -313,7 +325,7 @@ impl Batch {
         self.next_ordinal += match op {
             Op::Insert | Op::Update | Op::UpdateWithOld | Op::Delete => 1,
             Op::Truncate | Op::Copied | Op::Message { .. } => 1,
-            Op::Shape | Op::Drop | Op::CopyStart | Op::CopyEnd | Op::Statement { .. } => 0,
+            Op::Shape | Op::Drop | Op::Stop | Op::Statement { .. } | Op::CopyStart | Op::CopyEnd => 0,
         };
     }
 
@@ -369,6 +381,7 @@ impl Batch {
             Op::Truncate => Change::Truncate { table: table() },
             Op::Shape => Change::Shape { table: table() },
             Op::Drop => Change::Drop { table: table() },
+            Op::Stop => Change::Stop { table: table(), reason: span(&self.bytes, new.cells[0]) },
             Op::CopyStart => Change::CopyStart { table: table() },
             Op::Copied => Change::Copied { table: table(), new },
             Op::CopyEnd => Change::CopyEnd { table: table() },

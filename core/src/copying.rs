@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::{Batch, CopyProgress, Error, Position, Result, Table};
+use crate::{Batch, CopyProgress, Error, Notes, Position, Result, Table};
 
 /// Bytes of a batch that a session fills. Sessions + 1 of them exist at a time.
 const PIECE_BYTES: usize = 2 << 20;
@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub source: String,
     /// [`Position::stream`] of what comes after it.
     pub stream: String,
+    /// [`Position::notes`] there.
+    pub notes: Arc<Notes>,
     /// What copied rows have for a [`Transaction::id`](crate::Transaction::id).
     pub id: String,
     /// The file of the log it stands in, where there is such a thing.
@@ -164,6 +166,7 @@ impl Copying {
             None => {
                 batch.to.copies.clear();
                 batch.to.stream.clone_from(&self.snapshot.stream);
+                batch.to.notes.clone_from(&self.snapshot.notes);
                 batch.sealed = true;
                 Ok(true)
             }
@@ -178,6 +181,7 @@ impl Copying {
         self.snapshot.name(batch)?;
         batch.to.source.clone_from(&self.snapshot.source);
         batch.to.stream.clear();
+        batch.to.notes = Arc::default();
         batch.to.copies.clear();
         for copied in &mut self.tables {
             batch.copy_start(&copied.table);

@@ -22,6 +22,8 @@ pub enum Change<'a> {
     Shape { table: &'a Arc<Table> },
     /// The table is gone.
     Drop { table: &'a Arc<Table> },
+    /// The source gives the table up, and says why (UTF-8): no more of it comes. What the target has of it is not right any more.
+    Stop { table: &'a Arc<Table>, reason: &'a [u8] },
     /// The first copy of the table starts: whatever an unfinished copy left in the target is to go. Where nothing has been
     /// streamed yet (`to.stream` is empty), that are also the tables that `to.copies` does not list.
     CopyStart { table: &'a Arc<Table> },

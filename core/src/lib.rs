@@ -36,7 +36,7 @@ pub use batch::{Batch, Row, RowId, RowWriter, Value};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Change, Event, Statement, Transaction, Verb};
 pub use finding::{Finding, Severity};
-pub use position::{CopyProgress, Position};
+pub use position::{CopyProgress, Notes, Position};
 pub use sink::{Guarantee, Sink};
 pub use source::Source;
 pub use table::{Column, Declared, Fill, Table, Type};

@@ -136,6 +136,12 @@ impl Lines {
             }
             Change::Truncate { table } => self.start(out, "truncate", table, event),
             Change::Drop { table } => self.start(out, "drop", table, event),
+            Change::Stop { table, reason } => {
+                self.start(out, "stop", table, event);
+                out.push(b',');
+                key(out, self.format, "reason");
+                write_string(out, reason);
+            }
             Change::CopyEnd { table } => self.start(out, "snapshot-end", table, event),
             Change::CopyStart { table } => {
                 self.start(out, "snapshot-start", table, event);

@@ -1,6 +1,7 @@
 //! Where a pipeline stands. The sink stores it with the rows; the source proves it can go on from it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,17 @@ pub struct Position {
     pub event: u64,
     /// Tables whose first copy is not finished, by `schema.table`; empty once the pipeline only streams.
     pub copies: BTreeMap<String, CopyProgress>,
+    /// What the source must know of tables to go on from here and its log will not tell, by `schema.table`, in its own
+    /// notation; empty for most. Shared, because it seldom changes and every batch has it.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub notes: Arc<Notes>,
+}
+
+/// [`Position::notes`]
+pub type Notes = BTreeMap<String, String>;
+
+fn is_empty(notes: &Notes) -> bool {
+    notes.is_empty()
 }
 
 /// How far the copy of one table has come.

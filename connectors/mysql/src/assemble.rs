@@ -4,12 +4,12 @@
 //! catalogue and hand what is there to [`Assembler::answer`] before anything else. Transaction payloads and compressed
 //! queries and rows come here unpacked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tailwater_core::batch::RowId;
 use tailwater_core::pattern::Patterns;
-use tailwater_core::{Batch, Position, Result, Table, Type};
+use tailwater_core::{Batch, Notes, Position, Result, Table, Type};
 
 use crate::binlog::columns::Described;
 use crate::binlog::event::{Columns, Event, Format, Header, Rows, RowsKind, TableMap};
@@ -17,7 +17,7 @@ use crate::ddl::Name;
 use crate::error::{self, out_of_place};
 use crate::followed::Tables;
 use crate::open::{Held, Open};
-use crate::place::{Id, Place};
+use crate::place::{Id, Place, Spot};
 use crate::shapes::{self, Facts, Hint};
 
 mod plan;
@@ -26,6 +26,9 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod transactions;
+mod unnamed;
+
+pub(crate) use transactions::statement;
 
 /// What reads the row images of a table.
 pub trait Images: Sized {
@@ -102,20 +105,33 @@ pub enum Step {
 struct Asked {
     name: Name,
     why: Why,
+    /// The answer counts only if it held there already, because the log will not tell.
+    since: Option<Spot>,
 }
 
 #[derive(Debug)]
 enum Why {
-    /// The log described it.
+    /// The log described it, with names or without.
     Described { number: u64, columns: Vec<Described>, body: Box<[u8]> },
     /// It was altered.
     Altered,
+    /// It got this name.
+    Renamed,
     /// It was emptied, and its shape is not known.
     Truncated,
     /// It was created.
     Created,
     /// What is told of the statement: what the table is like after it.
     Told,
+}
+
+/// What the catalogue has of a table.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Answer<'a> {
+    /// `None` where it has no such table.
+    pub facts: Option<&'a Facts>,
+    /// It held already where [`Assembler::asked`] wanted to know that.
+    pub proven: bool,
 }
 
 /// What to assemble.
@@ -129,6 +145,8 @@ pub struct Settings {
     pub source: String,
     /// Statements are told in their own words.
     pub statements: bool,
+    /// The log does not name columns, as far as the server's setting tells.
+    pub unnamed: bool,
 }
 
 /// See the module's description.
@@ -137,8 +155,11 @@ pub struct Assembler<P> {
     settings: Settings,
     tables: Tables<P>,
     numbers: HashMap<u64, Numbered<P>>,
-    asked: Option<Asked>,
     telling: statements::Telling,
+    /// What is to be looked up, one after the other.
+    asked: VecDeque<Asked>,
+    /// What the position after the last commit has to remember.
+    notes: Arc<Notes>,
     open: Option<Open<P>>,
     /// XA transactions that are prepared, by name: what they are called in the log, and what they changed.
     prepared: HashMap<String, (Id, Vec<Held<P>>)>,
@@ -171,8 +192,9 @@ impl<P: Images> Assembler<P> {
             settings,
             tables: Tables::default(),
             numbers: HashMap::new(),
-            asked: None,
             telling: statements::Telling::default(),
+            asked: VecDeque::new(),
+            notes: Arc::default(),
             open: None,
             prepared: HashMap::new(),
             held_bytes: 0,
@@ -193,6 +215,15 @@ impl<P: Images> Assembler<P> {
         let columns: Option<Vec<Described>> =
             facts.columns.iter().map(shapes::ColumnFacts::described).collect();
         self.tables.follow(name).hear(&columns.unwrap_or_default());
+    }
+
+    /// Takes over what the position remembers of tables. To be called after [`Assembler::prime`].
+    ///
+    /// # Errors
+    /// `Operator` where it cannot be read.
+    pub fn restore(&mut self, notes: &Arc<Notes>) -> Result<()> {
+        self.notes = Arc::clone(notes);
+        self.tables.restore(notes)
     }
 
     /// Everything up to there is assembled whole.
@@ -217,6 +248,7 @@ impl<P: Images> Assembler<P> {
         position.stream.clear();
         self.place.write_to(&mut position.stream);
         position.event = self.event();
+        position.notes.clone_from(&self.notes);
     }
 
     /// Where the event that is applied stands, for messages.
@@ -243,10 +275,15 @@ impl<P: Images> Assembler<P> {
         self.open.is_none()
     }
 
-    /// The table to be looked up after [`Step::Asks`].
+    /// The table to be looked up after [`Step::Asks`], and since where the answer must hold, if it must.
     #[must_use]
-    pub fn asked(&self) -> Option<&Name> {
-        self.asked.as_ref().map(|asked| &asked.name)
+    pub fn asked(&self) -> Option<(&Name, Option<&Spot>)> {
+        self.asked.front().map(|asked| (&asked.name, asked.since.as_ref()))
+    }
+
+    fn ask(&mut self, name: Name, why: Why, unnamed: bool) {
+        let since = unnamed.then(|| (self.file.clone(), self.end));
+        self.asked.push_back(Asked { name, why, since });
     }
 
     /// The shapes in force of all wanted tables that have been met.
@@ -257,21 +294,8 @@ impl<P: Images> Assembler<P> {
 
     /// The next event of the file is that one. Not to be called for what a payload holds.
     pub fn at(&mut self, header: &Header) {
-        const ARTIFICIAL: u16 = 0x20;
-        // What the dump makes up: a description of the file in its middle, heartbeats.
-        let made_up = header.log_pos == 0 && (header.timestamp == 0 || header.kind == 15);
-        if header.flags & ARTIFICIAL != 0 || made_up || matches!(header.kind, 27 | 41) {
-            return;
-        }
-        self.timestamp = header.timestamp;
-        let summed = self.end + u64::from(header.bytes);
-        self.end = if header.log_pos == 0 {
-            summed
-        } else {
-            // The header's is modulo 2^32.
-            let told = (summed & !u64::from(u32::MAX)) | u64::from(header.log_pos);
-            if told + (1 << 31) < summed { told + (1 << 32) } else { told }
-        };
+        let Some(end) = header.ends(self.end) else { return };
+        (self.timestamp, self.end) = (header.timestamp, end);
         self.offset = self.end.saturating_sub(u64::from(header.bytes));
     }
 
@@ -280,7 +304,7 @@ impl<P: Images> Assembler<P> {
     /// # Errors
     /// `Data` for what cannot be, `Operator` for what is not carried and can be mended.
     pub fn apply(&mut self, header: &Header, event: &Event<'_>, batch: &mut Batch) -> Result<Step> {
-        if self.asked.is_some() {
+        if !self.asked.is_empty() {
             return Err(out_of_place("an event before the catalogue was asked"));
         }
         match event {
@@ -330,7 +354,7 @@ impl<P: Images> Assembler<P> {
         let name = Name { schema: schema.to_owned(), table: table.to_owned() };
         self.tables.is_empty(&name, false);
         let body: Box<[u8]> = map.body.into();
-        if !self.is_wanted(&name) {
+        if !self.is_wanted(&name) || self.is_stopped(&name) {
             self.numbers.insert(map.number, Numbered { body, shape: None });
             return Ok(Step::Continue);
         }
@@ -347,7 +371,12 @@ impl<P: Images> Assembler<P> {
             self.numbers.insert(map.number, Numbered { body, shape: None });
             return Ok(Step::Continue);
         }
-        self.asked = Some(Asked { name, why: Why::Described { number: map.number, columns, body } });
+        self.settings.unnamed = columns.iter().any(|column| column.name.is_none());
+        if self.settings.unnamed && self.is_known_to_be(&name, map.number, &columns, &body)? {
+            return Ok(Step::Continue);
+        }
+        let why = Why::Described { number: map.number, columns, body };
+        self.ask(name, why, self.settings.unnamed);
         Ok(Step::Asks)
     }
 

@@ -79,10 +79,10 @@ pub(crate) fn unreadable(server: &Server) -> Option<Error> {
 /// Whether the log holds what is needed.
 fn log(server: &Server) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let oldest = if server.version.is_mariadb() { (10, 5, 0) } else { (8, 0, 1) };
+    let oldest = if server.version.is_mariadb() { (10, 5, 0) } else { (5, 6, 0) };
     if server.version.number < oldest {
-        let message = format!("{} cannot say in its log what columns are", server.version);
-        findings.push(Finding::error(error::VERSION, message).remedy("MySQL 8.0, MariaDB 10.5, or later"));
+        let message = format!("{} is older than what is known here", server.version);
+        findings.push(Finding::error(error::VERSION, message).remedy("MySQL 5.6, MariaDB 10.5, or later"));
     }
     if !server.log_bin() {
         let found = Finding::error(error::NO_LOG, "the server has no binary log");
@@ -95,12 +95,18 @@ fn log(server: &Server) -> Vec<Finding> {
             Finding::error(error::NOT_ROWS, format!("the log holds statements: binlog_format={format}"));
         findings.push(found.remedy("SET GLOBAL binlog_format = ROW; and in the server's configuration"));
     }
-    if !server.logs_full_metadata() && server.version.number >= oldest {
-        let is = server.setting("binlog_row_metadata").unwrap_or_default();
-        let message = format!("the log does not say what columns are: binlog_row_metadata={is}");
-        let found = Finding::error(error::ROW_METADATA, message);
-        findings
-            .push(found.remedy("SET GLOBAL binlog_row_metadata = FULL; and in the server's configuration"));
+    if !server.logs_full_metadata() {
+        let is = server.setting("binlog_row_metadata");
+        let is = is.map_or("it knows no such setting".to_owned(), |is| format!("binlog_row_metadata={is}"));
+        let message = format!(
+            "the log does not name columns ({is}): what they are is remembered with the position, and a table that is \
+             altered twice while the pipeline is behind is stopped"
+        );
+        let remedy = match server.setting("binlog_row_metadata") {
+            Some(_) => "SET GLOBAL binlog_row_metadata = FULL; and in the server's configuration",
+            None => "MySQL 8.0 or later",
+        };
+        findings.push(Finding::warning(error::ROW_METADATA, message).remedy(remedy));
     }
     if !server.logs_full_rows() {
         let is = server.setting("binlog_row_image").unwrap_or_default();

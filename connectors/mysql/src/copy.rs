@@ -24,6 +24,7 @@ use crate::connection::Connection;
 use crate::copytext::Printed;
 use crate::ddl::Name;
 use crate::error;
+use crate::notes::{self, Note};
 use crate::preface::Preface;
 use crate::quote;
 use crate::server::{FilePosition, Server};
@@ -47,6 +48,7 @@ struct Range {
 #[derive(Clone)]
 struct Source {
     table: Arc<Table>,
+    facts: Arc<Facts>,
     /// As what each column is printed.
     printed: Vec<Printed>,
     /// `SELECT … FROM …`
@@ -91,8 +93,13 @@ pub(crate) async fn begin(config: &Config, server: &Server, source: String) -> R
     });
     let tables = tables.collect();
     let id = format!("{}:{}", at.file, at.position);
-    let snapshot =
-        Snapshot { source, stream, id, log_file: at.file, log_offset: at.position, time_us: now_us() };
+    let unnamed = sources.iter().filter(|_| !server.logs_full_metadata());
+    let notes = notes::write(unnamed.map(|one| Note {
+        known: Some(Arc::clone(&one.facts)),
+        ..Note::of(&Name { schema: one.table.schema.clone(), table: one.table.name.clone() })
+    }))?;
+    let (log_file, log_offset) = (at.file, at.position);
+    let snapshot = Snapshot { source, stream, notes, id, log_file, log_offset, time_us: now_us() };
     let sources: Arc<[Source]> = sources.into();
     let sessions = sessions.into_iter().map(|session| (session, Arc::clone(&sources))).collect();
     let mut copying = Copying::begin(snapshot, tables, ranges, sessions, |(session, sources), work| {
@@ -287,7 +294,8 @@ fn source(wanted: &Wanted, facts: &Facts) -> Result<Source> {
         .map(|(column, printed)| printed.expression(&quote::identifier(&column.name)))
         .collect();
     let select = format!("SELECT {} FROM {}", list.join(", "), sql_name(name));
-    Ok(Source { table: Arc::new(table), printed, select, rows_estimated: wanted.rows_estimated })
+    let (table, facts) = (Arc::new(table), Arc::new(facts.clone()));
+    Ok(Source { table, facts, printed, select, rows_estimated: wanted.rows_estimated })
 }
 
 fn sql_name(name: &Name) -> String {

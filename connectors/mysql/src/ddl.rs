@@ -46,7 +46,7 @@ pub enum Statement {
     DropSchema(String),
     /// `RENAME TABLE`, one after the other.
     Rename(Vec<(Name, Name)>),
-    /// `ALTER TABLE`
+    /// `ALTER TABLE`, `DROP INDEX`
     Alter(Alter),
     /// `CREATE TABLE`
     Create(Create),
@@ -67,6 +67,8 @@ pub struct Alter {
     pub changes: Vec<Change>,
     /// Every clause was understood.
     pub understood: bool,
+    /// Columns and keys are what they were.
+    pub keeps_columns: bool,
     /// Rows come or go that the log does not carry: the clause that says so.
     pub moves_rows: Option<&'static str>,
 }
@@ -93,7 +95,31 @@ pub struct Reading<'a> {
     pub lower_case: bool,
 }
 
+impl Alter {
+    fn of(table: Name) -> Self {
+        let (changes, understood, keeps_columns) = (Vec::new(), true, false);
+        Self { table, rename: None, changes, understood, keeps_columns, moves_rows: None }
+    }
+}
+
 impl Statement {
+    /// Whether what a table is like, or what has its name, is another after it.
+    #[must_use]
+    pub fn reshapes(&self, name: &Name) -> bool {
+        match self {
+            Self::Drop(names) => names.contains(name),
+            Self::DropSchema(schema) => *schema == name.schema,
+            Self::Rename(pairs) => pairs.iter().any(|(from, to)| from == name || to == name),
+            Self::Alter(alter) => {
+                alter.rename.as_ref() == Some(name)
+                    || (alter.table == *name && (alter.rename.is_some() || !alter.keeps_columns))
+            }
+            Self::Create(create) => create.table == *name,
+            Self::Begin | Self::Commit | Self::Rollback | Self::RollbackTo | Self::Truncate(_) => false,
+            Self::XaStart | Self::XaCommit(_) | Self::XaRollback(_) | Self::Rows(_) | Self::Other => false,
+        }
+    }
+
     /// Reads a statement. Never fails: what is not known concerns no rows.
     #[must_use]
     pub fn read(text: &str, reading: Reading<'_>) -> Self {
@@ -278,6 +304,9 @@ impl<'t, 'a> Reader<'t, 'a> {
             let name = if self.reading.lower_case { name.to_lowercase() } else { name.to_owned() };
             return Some(Statement::DropSchema(name));
         }
+        if self.take("INDEX") {
+            return self.drop_index();
+        }
         if !self.take("TABLE") && !self.take("TABLES") {
             return Some(Statement::Other);
         }
@@ -287,6 +316,16 @@ impl<'t, 'a> Reader<'t, 'a> {
             names.push(self.name()?);
         }
         Some(Statement::Drop(names))
+    }
+
+    /// `DROP INDEX … ON …`, which may take a table's key.
+    fn drop_index(&mut self) -> Option<Statement> {
+        self.if_exists();
+        self.part()?;
+        if !self.take("ON") {
+            return None;
+        }
+        self.name().map(|table| Statement::Alter(Alter::of(table)))
     }
 
     fn rename(&mut self) -> Option<Statement> {
@@ -313,8 +352,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.if_exists();
         let table = self.name()?;
         self.wait();
-        let mut alter =
-            Alter { table, rename: None, changes: Vec::new(), understood: true, moves_rows: None };
+        let mut alter = Alter::of(table);
+        alter.keeps_columns = true;
         for clause in columns::clauses(self.rest) {
             columns::clause(Reader { rest: clause, ..*self }, &mut alter);
         }

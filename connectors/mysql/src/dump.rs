@@ -16,6 +16,9 @@ const COM_BINLOG_DUMP: u8 = 0x12;
 const COM_REGISTER_SLAVE: u8 = 0x15;
 const COM_BINLOG_DUMP_GTID: u8 = 0x1e;
 
+/// `BINLOG_DUMP_NON_BLOCK`
+const NON_BLOCK: u16 = 1;
+
 /// The first event of a log file begins here.
 const FIRST_EVENT: u64 = 4;
 
@@ -30,6 +33,8 @@ pub struct Dump {
     pub start: Start,
     /// A silent server shows that it is there this often.
     pub heartbeat: Duration,
+    /// Only up to where the log ends when all of it is sent, and as a passer-by: without a number of its own.
+    pub to_end: bool,
 }
 
 /// Where the log begins.
@@ -81,11 +86,12 @@ impl Connection {
                 COM_BINLOG_DUMP_GTID
             }
             Start::After(_) => {
-                put_file(&mut body, dump.server_id, "", FIRST_EVENT)?;
+                put_file(&mut body, (dump.server_id, 0), "", FIRST_EVENT)?;
                 COM_BINLOG_DUMP
             }
             Start::File { name, position } => {
-                put_file(&mut body, dump.server_id, name, *position)?;
+                let (number, flags) = if dump.to_end { (0, NON_BLOCK) } else { (dump.server_id, 0) };
+                put_file(&mut body, (number, flags), name, *position)?;
                 COM_BINLOG_DUMP
             }
         };
@@ -122,9 +128,12 @@ impl Connection {
                 ))
                 .await?;
             }
-        } else {
+        } else if !dump.to_end {
             let uuid = quote::literal(&dump.uuid);
             self.execute(&format!("SET @slave_uuid = {uuid}, @replica_uuid = {uuid}")).await?;
+        }
+        if dump.to_end {
+            return Ok(checksums);
         }
         let mut body = Vec::new();
         body.put_u32_le(dump.server_id);
@@ -144,14 +153,14 @@ impl Connection {
     }
 }
 
-fn put_file(body: &mut Vec<u8>, server_id: u32, name: &str, position: u64) -> Result<()> {
+fn put_file(body: &mut Vec<u8>, (server_id, flags): (u32, u16), name: &str, position: u64) -> Result<()> {
     let Ok(position) = u32::try_from(position) else {
         let message = format!("a dump cannot begin beyond 4 GiB: {name}:{position}");
         return Err(Error::operator(error::LOG_UNREADABLE, message)
             .remedy("on the server: gtid_mode=ON, and max_binlog_size of 1 GiB; then copy afresh"));
     };
     body.put_u32_le(position);
-    body.put_u16_le(0);
+    body.put_u16_le(flags);
     body.put_u32_le(server_id);
     body.put_slice(name.as_bytes());
     Ok(())
@@ -210,19 +219,25 @@ impl Log {
         }
     }
 
-    /// The next event, however long it takes. Cancel-safe.
+    /// The next event of a log that is read to its end, however long it takes; `None` there. Cancel-safe.
     ///
     /// # Errors
     /// As [`Log::event`] and [`Log::fill`].
-    pub async fn next_event(&mut self) -> Result<&[u8]> {
+    pub async fn next_or_end(&mut self) -> Result<Option<&[u8]>> {
         loop {
             let Some(place) = self.connection.buffered()? else {
                 self.fill().await?;
                 continue;
             };
-            return read(self.connection.body(place));
+            let packet = self.connection.body(place);
+            return if is_end(packet) { Ok(None) } else { read(packet).map(Some) };
         }
     }
+}
+
+/// How the server says that there is no more: not an event, which would be longer.
+fn is_end(packet: &[u8]) -> bool {
+    packet.first() == Some(&0xfe) && packet.len() < 9
 }
 
 /// The event in a packet.
@@ -261,12 +276,12 @@ mod tests {
         let packet = b"\x06\0\0\x01\0event";
         for end in 1..packet.len() {
             theirs.write_all(&packet[end - 1..end]).await.unwrap();
-            let waiting = tokio::time::timeout(Duration::from_millis(2), log.next_event());
+            let waiting = tokio::time::timeout(Duration::from_millis(2), log.next_or_end());
             assert!(waiting.await.is_err(), "{end}");
         }
         assert_eq!(log.event().unwrap(), None);
         theirs.write_all(b"t").await.unwrap();
-        assert_eq!(log.next_event().await.unwrap(), b"event");
+        assert_eq!(log.next_or_end().await.unwrap(), Some(&b"event"[..]));
     }
 
     #[tokio::test]
@@ -280,7 +295,18 @@ mod tests {
             let (ours, mut theirs) = UnixStream::pair().unwrap();
             theirs.write_all(bytes).await.unwrap();
             drop(theirs);
-            assert_eq!(log(ours).next_event().await.unwrap_err().code(), code);
+            let mut log = log(ours);
+            let ended = loop {
+                match log.event() {
+                    Ok(None) => {}
+                    Ok(Some(event)) => panic!("{event:?}"),
+                    Err(error) => break error,
+                }
+                if let Err(error) = log.fill().await {
+                    break error;
+                }
+            };
+            assert_eq!(ended.code(), code);
         }
     }
 

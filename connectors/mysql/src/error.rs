@@ -44,6 +44,8 @@
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
 //! | TW-MY-062 | operator | the target's position is of another server | the right url, or another target |
 //! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
+//! | TW-MY-064 | operator | a table is stopped: what its columns were at a place of the log cannot be told | `binlog_row_metadata=FULL`, then copy everything afresh |
+//! | TW-MY-065 | operator | what the position remembers of tables cannot be read | the release that wrote it |
 //! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
@@ -52,7 +54,7 @@
 //! | TW-MY-100 | operator | the server has no binary log | log_bin |
 //! | TW-MY-101 | operator | the log does not hold rows | SET GLOBAL binlog_format=ROW |
 //! | TW-MY-102 | warning | the log does not hold whole rows | SET GLOBAL binlog_row_image=FULL |
-//! | TW-MY-103 | operator | the log does not say what columns are | SET GLOBAL binlog_row_metadata=FULL |
+//! | TW-MY-103 | warning | the log does not name columns | SET GLOBAL binlog_row_metadata=FULL |
 //! | TW-MY-104 | warning | there are no GTIDs | gtid_mode=ON |
 //! | TW-MY-105 | warning | the connection is not private | ssl-mode=VERIFY_IDENTITY |
 //! | TW-MY-106 | warning | the log is kept for a short time | SET GLOBAL binlog_expire_logs_seconds |
@@ -110,6 +112,8 @@ pub const NOT_IN_LOG: &str = "TW-MY-061";
 pub const OTHER_SOURCE: &str = "TW-MY-062";
 /// TW-MY-063, operator.
 pub const NO_GTIDS_NOW: &str = "TW-MY-063";
+/// TW-MY-064, operator.
+pub const STOPPED: &str = "TW-MY-064";
 /// TW-MY-080, transient.
 pub const CHANGED: &str = "TW-MY-080";
 /// TW-MY-081, data.
@@ -122,7 +126,7 @@ pub const NO_LOG: &str = "TW-MY-100";
 pub const NOT_ROWS: &str = "TW-MY-101";
 /// TW-MY-102, warning.
 pub const ROW_IMAGE: &str = "TW-MY-102";
-/// TW-MY-103, operator.
+/// TW-MY-103, warning.
 pub const ROW_METADATA: &str = "TW-MY-103";
 /// TW-MY-104, warning.
 pub const NO_GTIDS: &str = "TW-MY-104";
@@ -458,6 +462,12 @@ pub(crate) fn rolled_back() -> Error {
 pub(crate) fn without_gtid() -> Error {
     let what = "a transaction in the log has no GTID, and the position is made of GTIDs";
     Error::operator("TW-MY-058", what).remedy("set gtid_mode=ON again, then copy everything afresh")
+}
+
+/// Notes that are none of ours.
+pub(crate) fn notes(why: &str) -> Error {
+    Error::operator("TW-MY-065", format!("what the position remembers of tables cannot be read: {why}"))
+        .remedy("the release of Tailwater that wrote it, or a later one")
 }
 
 /// A statement in a character set that is not decoded here.

@@ -4,18 +4,21 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tailwater_core::{Batch, Table};
+use tailwater_core::{Notes, Result, Table};
 
 use crate::assemble::Shape;
 use crate::binlog::columns::Described;
 use crate::ddl::Name;
+use crate::notes::{self, Note};
 use crate::pending::Pending;
-use crate::shapes::{Hint, spelled, table_id};
+use crate::shapes::{ColumnFacts, Facts, Hint, salted_id, spelled, table_id};
 
 /// A wanted table.
 #[derive(Debug)]
 pub(crate) struct Followed<P> {
     pub(crate) name: Name,
+    /// What the sink knows it by, whatever it is called now.
+    pub(crate) id: u64,
     /// The shape in force, once the log or the catalogue has told it.
     pub(crate) shape: Option<Arc<Shape<P>>>,
     /// The sink has been told of it.
@@ -28,24 +31,34 @@ pub(crate) struct Followed<P> {
     pub(crate) columns: Vec<(String, String)>,
     /// Its birth was in the stream.
     pub(crate) born: bool,
+    /// It had another name, under which the sink has it.
+    pub(crate) renamed: bool,
+    /// What it is like, where the log does not name its columns.
+    pub(crate) known: Option<Arc<Facts>>,
+    /// Why no more of it is carried.
+    pub(crate) stopped: Option<String>,
 }
 
 impl<P> Followed<P> {
-    fn new(name: &Name) -> Self {
+    fn new(name: &Name, id: u64) -> Self {
         Self {
             name: name.clone(),
+            id,
             shape: None,
             told: false,
             between: None,
             pending: None,
             columns: Vec::new(),
             born: false,
+            renamed: false,
+            known: None,
+            stopped: None,
         }
     }
 
     /// Whether the log has spoken of it: the catalogue alone may be ahead of it.
     pub(crate) fn is_met(&self) -> bool {
-        self.shape.is_some() || self.pending.is_some() || self.born
+        self.shape.is_some() || self.pending.is_some() || self.stopped.is_some() || self.born
     }
 
     /// Whether its birth was in the stream, and it has no shape yet.
@@ -54,10 +67,12 @@ impl<P> Followed<P> {
     }
 
     pub(crate) fn hear(&mut self, columns: &[Described]) {
-        let column = |column: &Described| {
-            (column.name.as_deref().unwrap_or_default().to_lowercase(), spelled(column, Hint::None))
-        };
-        self.columns = columns.iter().map(column).collect();
+        self.columns = columns.iter().map(heard).collect();
+    }
+
+    /// Whether the catalogue has exactly the columns as last heard of: then it is not ahead of the log.
+    pub(crate) fn is_as_heard(&self, now: &[Described]) -> bool {
+        self.pending.is_none() && now.iter().map(heard).eq(self.columns.iter().cloned())
     }
 
     /// Whether the catalogue has exactly what the pending changes made of the columns as last heard of: then it is not
@@ -85,23 +100,44 @@ impl<P> Followed<P> {
     }
 }
 
+/// Its name in lower case, and its type.
+fn heard(column: &Described) -> (String, String) {
+    (column.name.as_deref().unwrap_or_default().to_lowercase(), spelled(column, Hint::None))
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct Tables<P> {
     by_id: HashMap<u64, Followed<P>>,
+    /// Ids that are not those of the names: of tables that had another name, or whose id one of those has.
+    ids: HashMap<Name, u64>,
+    /// How tables in the making are altered that will take the place of wanted ones.
+    ghosts: HashMap<Name, Pending>,
+    /// What is remembered of tables is not as last written.
+    noted_anew: bool,
     /// Created in the stream, and no row since; wanted or not.
     empty: HashSet<Name>,
 }
 
 impl<P> Default for Tables<P> {
     fn default() -> Self {
-        Self { by_id: HashMap::new(), empty: HashSet::new() }
+        Self {
+            by_id: HashMap::new(),
+            ids: HashMap::new(),
+            ghosts: HashMap::new(),
+            noted_anew: false,
+            empty: HashSet::new(),
+        }
     }
 }
 
 impl<P> Tables<P> {
     pub(crate) fn get(&self, name: &Name) -> Option<&Followed<P>> {
-        self.by_id.get(&table_id(name))
+        self.by_id.get(&self.id(name)).filter(|followed| followed.name == *name)
+    }
+
+    fn id(&self, name: &Name) -> u64 {
+        self.ids.get(name).copied().unwrap_or_else(|| table_id(name))
     }
 
     /// By its id.
@@ -109,9 +145,113 @@ impl<P> Tables<P> {
         self.by_id.get_mut(&id)
     }
 
-    /// As it is known, or as new. Two names with one id are two of 2^64: the first keeps it.
+    /// As it is known, or as new.
     pub(crate) fn follow(&mut self, name: &Name) -> &mut Followed<P> {
-        self.by_id.entry(table_id(name)).or_insert_with(|| Followed::new(name))
+        let mut id = self.id(name);
+        let mut salt = 0;
+        while self.by_id.get(&id).is_some_and(|other| other.name != *name) {
+            salt += 1;
+            id = salted_id(name, salt);
+        }
+        if salt > 0 {
+            self.ids.insert(name.clone(), id);
+            self.noted_anew = true;
+        }
+        self.by_id.entry(id).or_insert_with(|| Followed::new(name, id))
+    }
+
+    /// Both names are wanted: it stays the same table for the sink.
+    pub(crate) fn rename(&mut self, from: &Name, to: &Name) {
+        let id = self.follow(from).id;
+        let Some(mut followed) = self.by_id.remove(&id) else { return };
+        self.ids.remove(from);
+        // As the catalogue has it already, ahead of the log.
+        self.forget(to);
+        (followed.name, followed.renamed, followed.told) = (to.clone(), true, false);
+        followed.shape = None;
+        if id != table_id(to) {
+            self.ids.insert(to.clone(), id);
+        }
+        self.by_id.insert(id, followed);
+        self.noted_anew = true;
+    }
+
+    /// Takes over what a position remembers.
+    ///
+    /// # Errors
+    /// As [`notes::read`].
+    pub(crate) fn restore(&mut self, notes: &Notes) -> Result<()> {
+        let notes = notes::read(notes)?;
+        for (name, id) in notes.iter().filter_map(|note| Some((note.name(), note.id?))) {
+            // Somebody else may have been given it just now.
+            self.by_id.remove(&id);
+            self.forget(&name);
+            self.ids.insert(name, id);
+        }
+        for note in notes {
+            let name = note.name();
+            if let Some(altered) = note.altered {
+                self.ghosts.insert(name, altered);
+                continue;
+            }
+            let followed = self.follow(&name);
+            if let Some(known) = &note.known {
+                let columns = known.columns.iter().filter_map(ColumnFacts::described);
+                followed.columns = columns.map(|column| heard(&column)).collect();
+            }
+            (followed.known, followed.stopped) = (note.known, note.stopped);
+        }
+        self.noted_anew = false;
+        Ok(())
+    }
+
+    /// What is to be remembered of tables, where that changed since it was asked last.
+    ///
+    /// # Errors
+    /// As [`notes::write`].
+    pub(crate) fn notes(&mut self) -> Result<Option<Arc<Notes>>> {
+        if !std::mem::take(&mut self.noted_anew) {
+            return Ok(None);
+        }
+        let tables = self.by_id.values().map(|table| Note {
+            id: (table.id != table_id(&table.name)).then_some(table.id),
+            known: table.known.clone(),
+            stopped: table.stopped.clone(),
+            ..Note::of(&table.name)
+        });
+        let ghosts = self.ghosts.iter();
+        let ghosts = ghosts.map(|(name, altered)| Note { altered: Some(altered.clone()), ..Note::of(name) });
+        notes::write(tables.chain(ghosts)).map(Some)
+    }
+
+    /// From here on the table is known to be like that, or not known any more.
+    pub(crate) fn know(&mut self, name: &Name, known: Option<Arc<Facts>>) {
+        let followed = self.follow(name);
+        if followed.known != known {
+            followed.known = known;
+            self.noted_anew = true;
+        }
+    }
+
+    /// No more of it is carried.
+    pub(crate) fn stop(&mut self, name: &Name, reason: String) {
+        let followed = self.follow(name);
+        (followed.stopped, followed.known, followed.pending) = (Some(reason), None, None);
+        followed.shape = None;
+        self.noted_anew = true;
+    }
+
+    /// How a table in the making is altered.
+    pub(crate) fn ghost(&mut self, name: &Name) -> &mut Pending {
+        self.noted_anew = true;
+        self.ghosts.entry(name.clone()).or_default()
+    }
+
+    /// It is in the making no more.
+    pub(crate) fn take_ghost(&mut self, name: &Name) -> Option<Pending> {
+        let ghost = self.ghosts.remove(name);
+        self.noted_anew |= ghost.is_some();
+        ghost
     }
 
     /// The names of a schema's tables.
@@ -127,28 +267,39 @@ impl<P> Tables<P> {
         names
     }
 
-    /// The names of the tables that were altered since their last shape, or have none yet since their birth.
+    /// The names of the tables that were altered since their last shape, or have none yet since their birth or renaming.
     pub(crate) fn untold(&self) -> Vec<Name> {
-        let untold = self.by_id.values().filter(|table| table.pending.is_some() || table.is_untold_birth());
-        untold.map(|table| table.name.clone()).collect()
+        let is_untold = |table: &&Followed<P>| {
+            let renamed = table.renamed && table.shape.is_none();
+            table.stopped.is_none() && (table.pending.is_some() || table.is_untold_birth() || renamed)
+        };
+        self.by_id.values().filter(is_untold).map(|table| table.name.clone()).collect()
     }
 
     /// Nothing is known any more of a table of that name.
     pub(crate) fn forget(&mut self, name: &Name) {
-        self.by_id.remove(&table_id(name));
+        if self.get(name).is_some() {
+            let gone = self.by_id.remove(&self.id(name));
+            self.noted_anew |= gone.is_some_and(|gone| gone.known.is_some() || gone.stopped.is_some());
+        }
+        self.noted_anew |= self.ids.remove(name).is_some();
     }
 
-    /// The table of that name is gone for the sink.
-    pub(crate) fn drop_at(name: &Name, batch: &mut Batch) {
-        batch.drop_table(&Arc::new(Table {
-            id: table_id(name),
-            schema: name.schema.clone(),
-            name: name.table.clone(),
-            columns: Vec::new(),
-            key: Vec::new(),
-            declared_key: Vec::new(),
-            streamed_from_birth: false,
-        }));
+    /// A table of which only is said which it is. `None` where the sink has another one under the id of the name.
+    pub(crate) fn bare(&self, name: &Name) -> Option<Arc<Table>> {
+        let id = self.id(name);
+        let another = self.by_id.get(&id).is_some_and(|followed| followed.name != *name);
+        (!another).then(|| {
+            Arc::new(Table {
+                id,
+                schema: name.schema.clone(),
+                name: name.table.clone(),
+                columns: Vec::new(),
+                key: Vec::new(),
+                declared_key: Vec::new(),
+                streamed_from_birth: false,
+            })
+        })
     }
 
     pub(crate) fn is_empty(&mut self, name: &Name, empty: bool) {

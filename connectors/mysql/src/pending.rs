@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use tailwater_core::{Column, Fill, Table, Type};
 
 use crate::binlog::columns::{Described, Stored};
@@ -15,7 +16,7 @@ use crate::ddl::{Alter, Change, Given};
 use crate::shapes::column_id;
 
 /// Where the values of a column come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Origin {
     /// It was added, at that second.
     Added(Given, u32),
@@ -24,7 +25,7 @@ enum Origin {
 }
 
 /// See the module's description.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// Columns that are not what they were, by name in lower case.
     origins: BTreeMap<String, Origin>,
@@ -66,6 +67,11 @@ impl Pending {
             self.freed.insert(name.clone());
         }
         self.origins.remove(name);
+    }
+
+    /// It was altered in ways that nobody saw.
+    pub(crate) fn unseen() -> Self {
+        Self { doubtful: true, ..Self::default() }
     }
 
     /// Whether every clause was understood.

@@ -9,6 +9,9 @@ use crate::binlog::event::{Gtid, MariaGtid};
 use crate::error;
 use crate::gtid::{GtidSet, MariaGtids, write_uuid};
 
+/// A place in the log: its file, and where an event begins there.
+pub type Spot = (String, u64);
+
 /// What one transaction is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Id {

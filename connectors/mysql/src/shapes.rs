@@ -5,7 +5,7 @@
 //! catalogue, except for the types that MariaDB's log does not tell from others (UUID, INET4, INET6, JSON).
 
 use tailwater_core::{Column, Declared, Error, Fill, Result, Table, Type};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::binlog::columns::{Described, Stored};
 use crate::ddl::Name;
@@ -21,11 +21,21 @@ pub use crate::binlog::plan::Hint;
 /// What a table is known by: the server has no number that survives.
 #[must_use]
 pub fn table_id(name: &Name) -> u64 {
-    let mut bytes = Vec::with_capacity(name.schema.len() + name.table.len() + 1);
-    bytes.extend_from_slice(name.schema.as_bytes());
-    bytes.push(0);
-    bytes.extend_from_slice(name.table.as_bytes());
-    xxh3_64(&bytes)
+    xxh3_64(&id_bytes(name))
+}
+
+/// What a table is known by where another one, which had its name, has [`table_id`].
+#[must_use]
+pub(crate) fn salted_id(name: &Name, salt: u64) -> u64 {
+    xxh3_64_with_seed(&id_bytes(name), salt)
+}
+
+fn id_bytes(name: &Name) -> Vec<u8> {
+    let mut id = Vec::with_capacity(name.schema.len() + name.table.len() + 1);
+    id.extend_from_slice(name.schema.as_bytes());
+    id.push(0);
+    id.extend_from_slice(name.table.as_bytes());
+    id
 }
 
 /// What a column is known by. Names of columns are the same in any case.
@@ -160,7 +170,7 @@ fn agreeing<'f>(column: &Described, facts: Option<&'f Facts>) -> Option<&'f Colu
 }
 
 /// Whether the log has bytes where MariaDB's catalogue has a VECTOR of as many.
-fn is_vector(column: &Described, now: &Described) -> bool {
+pub(crate) fn is_vector(column: &Described, now: &Described) -> bool {
     let Stored::Varchar { bytes_max } = column.stored else { return false };
     let bytes = now.dimensions.and_then(|dimensions| dimensions.checked_mul(4));
     column.collation == Some(collations::BINARY) && bytes == Some(bytes_max.into())

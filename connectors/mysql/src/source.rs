@@ -143,7 +143,9 @@ async fn start_stream(config: Arc<Config>, position: Position) -> Result<State> 
         let place = Place::parse(&position.stream, server.version.is_mariadb())?;
         let head = continuity::head(&server, &place)?;
         let lower_case = server.setting("lower_case_table_names").is_some_and(|names| names != "0");
-        let from = From { source: position.source, place, event: position.event, head, files, lower_case };
+        let unnamed = !server.logs_full_metadata();
+        let (source, event, notes) = (position.source, position.event, position.notes);
+        let from = From { source, place, event, head, files, lower_case, unnamed, notes };
         Stream::start(catalogue, config, from).await
     };
     match tokio::time::timeout(START_BOUND, started).await {

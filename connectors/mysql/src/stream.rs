@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tailwater_core::error::Doing as _;
-use tailwater_core::{Batch, Result};
+use tailwater_core::{Batch, Notes, Result};
 use tailwater_transport::Pace;
 use tokio::time::Instant;
 
-use crate::assemble::{Assembler, Settings, Step};
+use crate::assemble::{Answer, Assembler, Settings, Step};
 use crate::binlog::plan::Plan;
 use crate::catalog;
 use crate::config::Config;
@@ -20,7 +20,8 @@ use crate::continuity;
 use crate::ddl::Name;
 use crate::dump::{Dump, Log, Start};
 use crate::error;
-use crate::place::{Place, file_number};
+use crate::place::{Place, Spot, file_number};
+use crate::scout::Scout;
 use crate::server::Server;
 use crate::shapes::Facts;
 use crate::unpack::Unpacker;
@@ -30,13 +31,19 @@ const BEHIND_SECONDS: u64 = 2;
 /// While there is one, a batch is filled for this long before the sink gets it.
 const GATHER_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The answer comes with the session that was asked.
-type Question<A> = Pin<Box<dyn Future<Output = (Connection, Result<A>)> + Send>>;
+/// Who is asked about tables.
+struct Guide {
+    connection: Connection,
+    scout: Scout,
+}
 
-/// The session for questions about tables, or the question it is asked.
+/// The answer comes with who was asked.
+type Question<A> = Pin<Box<dyn Future<Output = (Box<Guide>, Result<A>)> + Send>>;
+
+/// Whom to ask about tables, or the question that is asked.
 enum Catalogue {
-    Idle(Connection),
-    Asked(Question<(Option<Facts>, Option<(Place, Place)>)>),
+    Idle(Box<Guide>),
+    Asked(Question<(Option<Facts>, bool)>),
     AskedAll(Question<(BTreeMap<Name, Facts>, Place)>),
     /// A question failed, and the attempt with it.
     Gone,
@@ -55,6 +62,10 @@ pub(crate) struct From {
     pub(crate) files: Vec<(String, u64)>,
     /// Names of tables are folded to lower case.
     pub(crate) lower_case: bool,
+    /// The log does not name columns.
+    pub(crate) unnamed: bool,
+    /// What the target remembers of tables.
+    pub(crate) notes: Arc<Notes>,
 }
 
 /// A running dump of the log.
@@ -62,6 +73,7 @@ pub(crate) struct Stream {
     log: Log,
     catalogue: Catalogue,
     config: Arc<Config>,
+    lower_case: bool,
     assembler: Assembler<Plan>,
     unpacker: Unpacker,
     head: Place,
@@ -88,7 +100,7 @@ impl Stream {
     /// # Errors
     /// Those of the server.
     pub(crate) async fn start(mut catalogue: Connection, config: Arc<Config>, from: From) -> Result<Self> {
-        let From { source, place, event, head, files, lower_case } = from;
+        let From { source, place, event, head, files, lower_case, unnamed, notes } = from;
         let start = match &place {
             Place::Gtids(set) => Start::Executed(set.encode()),
             Place::Maria(list) => Start::After(list.to_string()),
@@ -99,21 +111,24 @@ impl Stream {
             uuid: config.uuid.clone(),
             start,
             heartbeat: config.heartbeat,
+            to_end: false,
         };
         let connection = Connection::open(&config.url).await.doing(|| "open a session for the log")?;
         let log = connection.dump(&dump).await?;
         let caught_up = event == 0 && place.includes(&head);
         let (tables, statements) = (config.tables.clone(), config.statements);
-        let settings = Settings { tables, lower_case, source, statements };
+        let settings = Settings { tables, lower_case, source, unnamed, statements };
         let mut assembler = Assembler::new(settings, place, event);
         for (name, facts) in catalog::all_facts(&mut catalogue, &config.tables).await? {
             assembler.prime(&name, &facts);
         }
+        assembler.restore(&notes)?;
         let now = Instant::now();
         Ok(Self {
             log,
-            catalogue: Catalogue::Idle(catalogue),
+            catalogue: Catalogue::Idle(Box::new(Guide { connection: catalogue, scout: Scout::default() })),
             config,
+            lower_case,
             assembler,
             unpacker: Unpacker::new()?,
             head,
@@ -204,20 +219,21 @@ impl Stream {
             return Ok(());
         }
         self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
-            Catalogue::Idle(connection) => {
+            Catalogue::Idle(guide) => {
                 let (config, like) = (Arc::clone(&self.config), self.head.clone());
-                Catalogue::AskedAll(Box::pin(ask_all(connection, config, like)))
+                Catalogue::AskedAll(Box::pin(ask_all(guide, config, like)))
             }
             Catalogue::AskedAll(question) => Catalogue::AskedAll(question),
             Catalogue::Asked(_) | Catalogue::Gone => return Err(error::ended()),
         };
         let Catalogue::AskedAll(question) = &mut self.catalogue else { return Ok(()) };
-        let (connection, answer) = question.as_mut().await;
-        self.catalogue = Catalogue::Idle(connection);
+        let (guide, answer) = question.as_mut().await;
+        self.catalogue = Catalogue::Idle(guide);
         let (catalogue, head) = answer?;
         self.settlings_left = self.settlings_left.saturating_sub(1);
         if self.assembler.place().includes(&head) {
             self.assembler.settle(&catalogue, batch)?;
+            self.assembler.mark(&mut batch.to);
             self.caught_up = true;
         } else if self.settlings_left == 0 {
             self.caught_up = true;
@@ -246,23 +262,23 @@ impl Stream {
 
     /// Answers what the assembler asks. Cancel-safe: the question is kept.
     async fn look_up(&mut self, batch: &mut Batch) -> Result<()> {
-        while let Some(name) = self.assembler.asked() {
+        while let Some((name, since)) = self.assembler.asked() {
             self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
-                Catalogue::Idle(connection) => {
-                    let like = self.assembler.asks_for_statement().then(|| self.head.clone());
-                    Catalogue::Asked(Box::pin(ask(connection, name.clone(), like)))
+                Catalogue::Idle(guide) => {
+                    let (config, lower_case) = (Arc::clone(&self.config), self.lower_case);
+                    let asked = (name.clone(), since.cloned());
+                    let reached = self.assembler.must_be_reached();
+                    Catalogue::Asked(Box::pin(ask(guide, config, asked, (lower_case, reached))))
                 }
                 Catalogue::Asked(question) => Catalogue::Asked(question),
                 Catalogue::AskedAll(_) | Catalogue::Gone => return Err(error::ended()),
             };
             let Catalogue::Asked(question) = &mut self.catalogue else { continue };
-            let (connection, answer) = question.as_mut().await;
-            self.catalogue = Catalogue::Idle(connection);
-            let (facts, heads) = answer?;
-            if let Some((before, after)) = heads {
-                self.assembler.hear_heads(before, after);
-            }
-            if self.assembler.answer(facts.as_ref(), batch)? == Step::Committed {
+            let (guide, answer) = question.as_mut().await;
+            self.catalogue = Catalogue::Idle(guide);
+            let (facts, proven) = answer?;
+            let answer = Answer { facts: facts.as_ref(), proven };
+            if self.assembler.answer(answer, batch)? == Step::Committed {
                 self.committed();
             }
         }
@@ -313,36 +329,44 @@ impl Stream {
     }
 }
 
-/// What the catalogue has of a table; and in the notation of `like`, where that is wanted, where the log ended before and after.
+/// What the catalogue has of a table, and whether it held `since` that place already, where that matters.
 async fn ask(
-    mut connection: Connection,
-    name: Name,
-    like: Option<Place>,
-) -> (Connection, Result<(Option<Facts>, Option<(Place, Place)>)>) {
+    mut guide: Box<Guide>,
+    config: Arc<Config>,
+    (name, since): (Name, Option<Spot>),
+    (lower_case, reached): (bool, Option<Place>),
+) -> (Box<Guide>, Result<(Option<Facts>, bool)>) {
     let answer = async {
-        let Some(like) = like else { return Ok((catalog::facts(&mut connection, &name).await?, None)) };
-        let before = continuity::head(&Server::read(&mut connection).await?, &like)?;
-        let facts = catalog::facts(&mut connection, &name).await?;
-        let after = continuity::head(&Server::read(&mut connection).await?, &like)?;
-        Ok((facts, Some((before, after))))
+        let reached = match reached {
+            Some(place) => continuity::reached(&mut guide.connection, &place).await?,
+            None => true,
+        };
+        let facts = catalog::facts(&mut guide.connection, &name).await?;
+        let proven = match since {
+            Some(since) => {
+                reached && guide.scout.is_settled(&config, &since, &name, lower_case).await?
+            }
+            None => false,
+        };
+        Ok((facts, proven))
     };
     let answer = answer.await;
-    (connection, answer)
+    (guide, answer)
 }
 
 /// What the catalogue has of every wanted table, and where the log ended after that.
 async fn ask_all(
-    mut connection: Connection,
+    mut guide: Box<Guide>,
     config: Arc<Config>,
     like: Place,
-) -> (Connection, Result<(BTreeMap<Name, Facts>, Place)>) {
+) -> (Box<Guide>, Result<(BTreeMap<Name, Facts>, Place)>) {
     let answer = async {
-        let catalogue = catalog::all_facts(&mut connection, &config.tables).await?;
-        let server = Server::read(&mut connection).await?;
+        let catalogue = catalog::all_facts(&mut guide.connection, &config.tables).await?;
+        let server = Server::read(&mut guide.connection).await?;
         Ok((catalogue, continuity::head(&server, &like)?))
     };
     let answer = answer.await;
-    (connection, answer)
+    (guide, answer)
 }
 
 fn now_s() -> u64 {

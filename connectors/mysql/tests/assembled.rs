@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tailwater_core::pattern::Patterns;
 use tailwater_core::{Batch, Change, Fill, Position, Result, Row, Table, Value};
-use tailwater_mysql::assemble::{Assembler, Settings, Step};
+use tailwater_mysql::assemble::{Answer, Assembler, Settings, Step};
 use tailwater_mysql::binlog::compressed::Inflater;
 use tailwater_mysql::binlog::decode::decode;
 use tailwater_mysql::binlog::event::{Event, Format, Header, Query, Rows};
@@ -56,7 +56,7 @@ struct Reading {
 impl Reading {
     fn new(place: Place, skip: u64) -> Self {
         let tables = Patterns::parse(["*.*"]).unwrap();
-        let settings = Settings { tables, lower_case: false, source: "test".to_owned(), statements: false };
+        let settings = Settings { tables, lower_case: false, source: "test".to_owned(), unnamed: false, statements: false };
         let mut batch = Batch::default();
         batch.reset(&Position::default(), 1 << 24);
         Self {
@@ -119,7 +119,7 @@ impl Reading {
             event => self.assembler.apply(header, event, &mut self.batch)?,
         };
         if step == Step::Asks {
-            self.assembler.answer(None, &mut self.batch)?;
+            self.assembler.answer(Answer::default(), &mut self.batch)?;
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ pub(crate) struct Copying {
 pub(crate) async fn announce(connection: &mut Connection, config: &Config, source: &str) -> Result<Position> {
     let published = to_copy(connection, config).await?;
     let copies = published.iter().map(|one| (one.table.full_name(), progress(one))).collect();
-    Ok(Position { source: source.to_owned(), stream: String::new(), event: 0, copies })
+    Ok(Position { source: source.to_owned(), copies, ..Position::default() })
 }
 
 async fn to_copy(connection: &mut Connection, config: &Config) -> Result<Vec<Published>> {
@@ -101,7 +101,15 @@ pub(crate) async fn begin(
     let tables: Vec<Copied> = tables.collect();
     let stream = consistent.to_string();
     let (id, log_offset) = (stream.clone(), consistent.0);
-    let snapshot = Snapshot { source, stream, id, log_file: String::new(), log_offset, time_us: now_us() };
+    let snapshot = Snapshot {
+        source,
+        stream,
+        notes: Arc::default(),
+        id,
+        log_file: String::new(),
+        log_offset,
+        time_us: now_us(),
+    };
     let shapes: Vec<Arc<Table>> = tables.iter().map(|copied| Arc::clone(&copied.table)).collect();
     let sessions = workers.into_iter().map(|connection| (connection, shapes.clone())).collect();
     let pieces = copying::Copying::begin(snapshot, tables, ranges, sessions, |(connection, shapes), work| {

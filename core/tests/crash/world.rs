@@ -494,6 +494,7 @@ impl FakeSink {
                 | Change::Truncate { .. }
                 | Change::Shape { .. }
                 | Change::Drop { .. }
+                | Change::Stop { .. }
                 | Change::Message { .. }
                 | Change::Statement(_) => panic!("the source sends no such thing: {event:?}"),
             }

@@ -71,7 +71,7 @@ DROP TABLE elsewhere.t;
 DROP DATABASE elsewhere;
 -- step
 /* why */ ALTER TABLE kept
-  ADD COLUMN `größe` int, -- how large
+  ADD COLUMN `größe` int,
   ADD COLUMN y int;
 -- step
 CREATE TEMPORARY TABLE kept_temporary (id int);

@@ -52,6 +52,10 @@ pub(crate) fn apply(store: &mut Store, batch: &Batch, keys: &mut Keys) -> Result
                 runs.end(table)?;
                 runs.store.drop_table(table.id).doing(|| format!("drop {}", table.full_name()))?;
             }
+            Change::Stop { table, reason } => {
+                runs.end(table)?;
+                runs.store.stop(table, String::from_utf8_lossy(reason).into_owned())?;
+            }
             Change::CopyStart { table } => {
                 runs.end(table)?;
                 if !std::mem::replace(&mut begun, true) {

@@ -101,6 +101,7 @@ impl<'a, 'k> Fold<'a, 'k> {
             Change::Truncate { .. }
             | Change::Shape { .. }
             | Change::Drop { .. }
+            | Change::Stop { .. }
             | Change::CopyStart { .. }
             | Change::CopyEnd { .. }
             | Change::Message { .. }
@@ -220,6 +221,7 @@ impl<'a> Bag<'a> {
                 Change::Truncate { .. }
                 | Change::Shape { .. }
                 | Change::Drop { .. }
+                | Change::Stop { .. }
                 | Change::CopyStart { .. }
                 | Change::CopyEnd { .. }
                 | Change::Message { .. }

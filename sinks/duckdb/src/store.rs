@@ -220,7 +220,7 @@ impl Store {
     }
 
     /// Gives up a table: its rows stay as they are, the others go on.
-    fn stop(&mut self, table: &Arc<Table>, why: String) -> Result<()> {
+    pub(crate) fn stop(&mut self, table: &Arc<Table>, why: String) -> Result<()> {
         error!(
             table = %table.full_name(), code = "TW-DUCK-027", reason = %why,
             "the table is stopped: its rows stay as they are, the other tables go on"

@@ -82,6 +82,7 @@ impl Encode for Json {
             | Change::Copied { table, new } => (table, Some(new)),
             Change::Delete { table, old } => (table, Some(old)),
             Change::Truncate { table } | Change::Shape { table } | Change::Drop { table } => (table, None),
+            Change::Stop { table, .. } => (table, None),
             Change::CopyStart { table } | Change::CopyEnd { table } => (table, None),
             Change::Message { .. } | Change::Statement(_) => {
                 let value = self.line(event, place, out);

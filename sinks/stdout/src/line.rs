@@ -46,7 +46,8 @@ impl Encoder {
             Change::CopyStart { .. } | Change::Copied { .. } | Change::CopyEnd { .. } => false,
             Change::Message { transactional, .. } => transactional,
             Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => true,
-            Change::Truncate { .. } | Change::Shape { .. } | Change::Drop { .. } => true,
+            Change::Truncate { .. } | Change::Shape { .. } => true,
+            Change::Drop { .. } | Change::Stop { .. } => true,
             Change::Statement(statement) => !statement.copied,
         };
         self.open_line = Some(OpenLine { start: self.out.len(), streamed });

@@ -1,9 +1,9 @@
 //! Statements in their own words, where they are asked for: what is told of one goes out with its transaction, before the
 //! rows of it. So it is told exactly as often as the transaction is.
 //!
-//! What a table is like after a statement the catalogue knows, if it is not ahead of the log. That is certain where nothing
-//! was committed since; and after an `ALTER TABLE` where the catalogue has what that made of the columns. Otherwise the
-//! table is told without columns, and nothing is guessed.
+//! What a table is like after a statement the catalogue knows, where nothing further on in the log makes another table of
+//! it; and after an `ALTER TABLE` too where the catalogue has just what that made of the columns. Otherwise the table is told
+//! without columns, and nothing is guessed.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use tailwater_core::pattern::Patterns;
 use tailwater_core::{Batch, Result, Statement as Words, Table, Verb};
 
 use super::tables::{alike, at_head};
-use super::{Asked, Assembler, Images, Why};
+use super::transactions::text_of;
+use super::{Answer, Asked, Assembler, Images, Why};
+use crate::binlog::event::Query;
 use crate::ddl::{self, Captured, Name, Reading, Statement, Told};
+use crate::followed::Followed;
 use crate::place::Place;
-use crate::shapes::{Facts, table_id};
-
-/// So often the catalogue is asked that has not heard of a statement which is in the log.
-const ASKS_MAX: u32 = 50;
+use crate::shapes::table_id;
 
 /// What is to be told of the statement that is carried out.
 #[derive(Debug, Default)]
@@ -25,9 +25,6 @@ pub(super) struct Telling {
     /// The last one first.
     left: Vec<Told>,
     ready: Vec<Ready>,
-    /// Where the log ended before and after the catalogue was asked.
-    heads: Option<(Place, Place)>,
-    asks: u32,
 }
 
 #[derive(Debug)]
@@ -49,19 +46,23 @@ impl Captured for Patterns {
 
 impl<P: Images> Assembler<P> {
     /// Notes what is to be told of a statement, before it is carried out.
-    pub(super) fn note(&mut self, text: &str, reading: Reading<'_>, statement: &Statement) {
-        if !self.settings.statements || self.skip_events > 0 {
-            return;
+    pub(super) fn hear_words(&mut self, query: &Query<'_>, statement: &Statement) -> Result<()> {
+        let ends_or_begins = matches!(statement, Statement::Begin | Statement::Commit);
+        if !self.settings.statements || self.skip_events > 0 || ends_or_begins {
+            return Ok(());
         }
         // Nothing comes of it where the table is there already.
         if let Statement::Create(create) = statement
             && create.perhaps
-            && self.tables.get(&create.table).is_some_and(crate::followed::Followed::is_met)
+            && self.tables.get(&create.table).is_some_and(Followed::is_met)
         {
-            return;
+            return Ok(());
         }
-        self.telling.left = ddl::told(text, statement, reading, &self.settings.tables);
+        let (text, schema) = (text_of(query)?, String::from_utf8_lossy(query.schema));
+        let reading = Reading { schema: &schema, lower_case: self.settings.lower_case };
+        self.telling.left = ddl::told(&text, statement, reading, &self.settings.tables);
         self.telling.left.reverse();
+        Ok(())
     }
 
     /// Makes ready what is told; true where the catalogue must be asked first.
@@ -70,7 +71,7 @@ impl<P: Images> Assembler<P> {
             if let Some((Verb::Create | Verb::Alter, name)) = &told.table
                 && self.settings.tables.matches(&name.schema, &name.table)
             {
-                self.asked = Some(Asked { name: name.clone(), why: Why::Told });
+                self.ask(name.clone(), Why::Told, true);
                 return true;
             }
             self.make_ready(None);
@@ -84,49 +85,35 @@ impl<P: Images> Assembler<P> {
             Some((table, charset)) => (Some(table), charset),
             None => (told.table.as_ref().map(|(_, name)| Arc::new(unknown(name))), String::new()),
         };
-        self.telling.asks = 0;
         self.telling.ready.push(Ready { told, table, charset });
     }
 
-    /// Whether the question is for what a table is like after a statement: then the ends of the log matter too.
+    /// Where the open transaction ends, while it is asked what a statement made of a table: the server may be a moment
+    /// from having carried it out.
     #[must_use]
-    pub fn asks_for_statement(&self) -> bool {
-        matches!(&self.asked, Some(Asked { why: Why::Told, .. }))
-    }
-
-    /// Where the log ended before and after the catalogue was asked. To be said before the answer.
-    pub fn hear_heads(&mut self, before: Place, after: Place) {
-        self.telling.heads = Some((before, after));
-    }
-
-    /// The catalogue's answer about a table that a statement speaks of.
-    pub(super) fn answer_statement(&mut self, name: &Name, facts: Option<&Facts>) {
-        let here = self.open.as_ref().map(|open| {
+    pub fn must_be_reached(&self) -> Option<Place> {
+        let open = self.open.as_ref()?;
+        let asks = matches!(self.asked.front(), Some(Asked { why: Why::Told, .. }));
+        asks.then(|| {
             let mut here = self.place.clone();
             here.add(&open.id, &self.file, self.end);
             here
-        });
-        let (mut heard, mut exact) = (true, false);
-        if let (Some(here), Some((before, after))) = (here, self.telling.heads.take()) {
-            heard = before.includes(&here);
-            exact = heard && here.includes(&after);
-        }
-        self.telling.asks += 1;
-        if !heard && self.telling.asks < ASKS_MAX {
-            return;
-        }
-        let columns = at_head(facts);
-        let shape = columns.and_then(|columns| self.shaped(name, columns, &[], facts).ok());
+        })
+    }
+
+    /// The catalogue's answer about a table that a statement speaks of.
+    pub(super) fn answer_statement(&mut self, name: &Name, answer: Answer<'_>) {
+        let columns = at_head(answer.facts);
+        let shape = columns.and_then(|columns| self.shaped(name, columns, &[], answer.facts).ok());
         let verb = self.telling.left.last().and_then(|told| told.table.as_ref()).map(|(verb, _)| *verb);
         let settled = |table: &Table| {
             let followed = self.tables.get(name).filter(|followed| followed.pending.is_none());
             let in_force = followed.and_then(|followed| followed.shape.as_ref());
             verb == Some(Verb::Alter) && in_force.is_some_and(|shape| alike(&shape.table, table))
         };
-        let known = shape
-            .filter(|shape| exact || settled(&shape.table))
-            .map(|shape| (shape.table, facts.map(|facts| facts.charset.clone()).unwrap_or_default()));
-        self.make_ready(known);
+        let known = shape.filter(|shape| answer.proven || settled(&shape.table));
+        let charset = answer.facts.map(|facts| facts.charset.clone()).unwrap_or_default();
+        self.make_ready(known.map(|shape| (shape.table, charset)));
     }
 
     /// Adds what is ready: with the first row of its transaction, or with its end.

@@ -1,9 +1,10 @@
 //! What statements and the catalogue's answers do to tables.
 //!
-//! A table's id is that of its name, so a renamed table is another one. What comes under a wanted name by a renaming was
-//! never carried under it: the sink is told that the table of that name is gone, and that the one which shows up next is
-//! not whole, so that it stops that table and no other. Only a table that was created in the stream and had no row yet
-//! takes that with it, so that exchanging a table for a new one is carried.
+//! A table that is renamed stays the same table for the sink, where both names are wanted. What comes under a wanted name
+//! from elsewhere was never carried: the sink is told that the table of that name is gone, and that the one which shows up
+//! next is not whole, so that it stops that table and no other. There are two exceptions: a table that was created in the
+//! stream and had no row yet takes that with it, so that exchanging a table for a new one is carried; and what gh-ost and
+//! pt-online-schema-change put in the place of a table has its rows, so it is that table, altered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use std::sync::Arc;
 use tailwater_core::{Batch, Column, Fill, Result, Table};
 use tracing::warn;
 
-use super::{Asked, Assembler, Images, Numbered, Shape, Step, Why};
+use super::{Answer, Asked, Assembler, Images, Numbered, Shape, Step, Why};
 use crate::binlog::columns::Described;
 use crate::ddl::{Alter, Create, Name, Statement};
 use crate::error::{self, out_of_place};
-use crate::followed::{Followed, Tables};
+use crate::followed::Followed;
+use crate::pending::Pending;
 use crate::shapes::{self, ColumnFacts, Facts};
 
 impl<P: Images> Assembler<P> {
@@ -28,14 +30,7 @@ impl<P: Images> Assembler<P> {
                 let names = self.tables.of_schema(&schema);
                 names.iter().try_for_each(|name| self.forget(name, batch))?;
             }
-            Statement::Rename(pairs) => {
-                pairs.iter().try_for_each(|(from, to)| self.rename(from, to, batch))?;
-                let born = |name: &&Name| self.tables.get(name).is_some_and(Followed::is_untold_birth);
-                if let Some(name) = pairs.iter().map(|(_, to)| to).find(born) {
-                    self.asked = Some(Asked { name: name.clone(), why: Why::Created });
-                    return Ok(Step::Asks);
-                }
-            }
+            Statement::Rename(pairs) => return self.rename_all(&pairs, batch),
             Statement::Alter(alter) => return self.alter(&alter, batch),
             Statement::Create(create) => return self.create(create, batch),
             Statement::Rows(Some(name)) => {
@@ -55,37 +50,112 @@ impl<P: Images> Assembler<P> {
     fn forget(&mut self, name: &Name, batch: &mut Batch) -> Result<()> {
         self.tables.is_empty(name, false);
         if !self.is_wanted(name) {
+            self.tables.take_ghost(name);
             return Ok(());
         }
+        let table = self.tables.bare(name);
         self.tables.forget(name);
         // A number may stand for the shape that is forgotten here.
         self.numbers.clear();
-        if self.name_transaction(batch)? {
-            Tables::<P>::drop_at(name, batch);
+        if let Some(table) = table
+            && self.name_transaction(batch)?
+        {
+            batch.drop_table(&table);
         }
         Ok(())
     }
 
-    fn rename(&mut self, from: &Name, to: &Name, batch: &mut Batch) -> Result<()> {
+    fn rename_all(&mut self, pairs: &[(Name, Name)], batch: &mut Batch) -> Result<Step> {
+        let replaced: Vec<&Name> =
+            pairs.iter().filter(|pair| self.replaces(pair, pairs)).map(|(_, to)| to).collect();
+        for pair @ (from, to) in pairs {
+            if replaced.contains(&to) {
+                self.replace(from, to);
+            } else if replaced.contains(&from) && !self.is_wanted(to) {
+                // What it was goes; what it is follows.
+            } else {
+                self.rename(pair, batch)?;
+            }
+        }
+        if self.asked.is_empty() { self.after_statement(batch) } else { Ok(Step::Asks) }
+    }
+
+    /// Whether a table takes the place of a wanted one as the tools do it that alter tables in a copy: gh-ost renames `t` to
+    /// `_t_del` and `_t_gho` to `t` at once, pt-online-schema-change `t` to `_t_old` and `_t_new` to `t`.
+    fn replaces(&self, (from, to): &(Name, Name), pairs: &[(Name, Name)]) -> bool {
+        let leaves = pairs.iter().any(|(other, aside)| other == to && !self.is_wanted(aside));
+        leaves && self.is_wanted(to) && !self.is_wanted(from) && is_made_for(from, to)
+    }
+
+    fn replace(&mut self, ghost: &Name, name: &Name) {
+        let altered = self.tables.take_ghost(ghost).unwrap_or_else(Pending::unseen);
+        if self.is_stopped(name) {
+            return;
+        }
+        let followed = self.tables.follow(name);
+        match &mut followed.pending {
+            Some(pending) => *pending = Pending::unseen(),
+            None => followed.pending = Some(altered),
+        }
+        self.numbers.clear();
+        self.tables.is_empty(name, false);
+        let unnamed = self.is_unnamed(name);
+        self.ask(name.clone(), Why::Altered, unnamed);
+    }
+
+    fn rename(&mut self, (from, to): &(Name, Name), batch: &mut Batch) -> Result<()> {
         let empty = self.tables.take_empty(from);
+        if self.is_wanted(from) && self.is_wanted(to) {
+            self.tables.rename(from, to);
+            self.tables.is_empty(to, empty);
+            self.numbers.clear();
+            return self.renamed(to, batch);
+        }
         self.forget(from, batch)?;
         self.forget(to, batch)?;
         self.tables.is_empty(to, empty);
         if !self.is_wanted(to) {
             return Ok(());
         }
-        let (from, table) =
-            (format!("{}.{}", from.schema, from.table), format!("{}.{}", to.schema, to.table));
+        let (old, table) = (format!("{}.{}", from.schema, from.table), format!("{}.{}", to.schema, to.table));
         if empty {
             self.tables.follow(to).born = true;
+            let unnamed = self.is_unnamed(to);
+            self.ask(to.clone(), Why::Created, unnamed);
         } else {
-            warn!(table, from, "a table was renamed to it: its rows were not carried under this name");
+            warn!(table, from = old, "a table was renamed to it: its rows were not carried under this name");
+        }
+        Ok(())
+    }
+
+    /// A table has this name now.
+    fn renamed(&mut self, name: &Name, batch: &mut Batch) -> Result<()> {
+        if self.is_stopped(name) {
+            return Ok(());
+        }
+        let unnamed = self.is_unnamed(name);
+        let followed = self.tables.follow(name);
+        match followed.known.clone().filter(|_| followed.pending.is_none()) {
+            Some(known) => {
+                let shape = self.learn(name, Answer { facts: Some(&known), proven: true })?;
+                shape.map_or(Ok(()), |shape| self.tell_at_once(&shape, batch))
+            }
+            None => {
+                self.ask(name.clone(), Why::Renamed, unnamed);
+                Ok(())
+            }
+        }
+    }
+
+    fn tell_at_once(&mut self, shape: &Arc<Shape<P>>, batch: &mut Batch) -> Result<()> {
+        if self.name_transaction(batch)? {
+            self.tell(shape, batch);
         }
         Ok(())
     }
 
     fn alter(&mut self, alter: &Alter, batch: &mut Batch) -> Result<Step> {
-        let name = &alter.table;
+        let mut name = &alter.table;
         if let (Some(clause), true) = (alter.moves_rows, self.is_wanted(name)) {
             let table = format!("{}.{}", name.schema, name.table);
             warn!(
@@ -95,17 +165,32 @@ impl<P: Images> Assembler<P> {
             );
             self.forget(name, batch)?;
         }
-        if let Some(to) = &alter.rename {
-            self.rename(name, to, batch)?;
-            return self.after_statement(batch);
-        }
-        if !self.is_wanted(name) || alter.moves_rows.is_some() {
-            return self.after_statement(batch);
-        }
         let time = self.timestamp;
+        if !self.is_wanted(name) && self.is_ghost(name) {
+            self.tables.ghost(name).add(alter, time);
+        }
+        if let Some(to) = &alter.rename {
+            self.rename(&(name.clone(), to.clone()), batch)?;
+            if !self.is_wanted(name) || alter.keeps_columns {
+                return if self.asked.is_empty() { self.after_statement(batch) } else { Ok(Step::Asks) };
+            }
+            self.asked.clear();
+            name = to;
+        }
+        let unnamed = self.is_unnamed(name);
+        let nothing = alter.moves_rows.is_some() || (unnamed && alter.keeps_columns);
+        if !self.is_wanted(name) || self.is_stopped(name) || nothing {
+            return self.after_statement(batch);
+        }
         self.tables.follow(name).pending.get_or_insert_default().add(alter, time);
-        self.asked = Some(Asked { name: name.clone(), why: Why::Altered });
+        self.numbers.clear();
+        self.ask(name.clone(), Why::Altered, unnamed);
         Ok(Step::Asks)
+    }
+
+    /// Whether a tool makes it to put it in the place of a wanted table.
+    fn is_ghost(&self, name: &Name) -> bool {
+        made_for(&name.table).any(|table| self.settings.tables.matches(&name.schema, table))
     }
 
     fn create(&mut self, create: Create, batch: &mut Batch) -> Result<Step> {
@@ -124,27 +209,38 @@ impl<P: Images> Assembler<P> {
         }
         self.tables.is_empty(&name, !create.perhaps);
         if !wanted {
+            if self.is_ghost(&name) {
+                self.tables.take_ghost(&name);
+                self.tables.ghost(&name);
+            }
             return self.after_statement(batch);
         }
+        let unnamed = self.is_unnamed(&name);
         let followed = self.tables.follow(&name);
         followed.born = true;
         (followed.pending, followed.told) = (None, false);
-        self.asked = Some(Asked { name, why: Why::Created });
+        self.ask(name, Why::Created, unnamed);
         Ok(Step::Asks)
     }
 
     fn truncate(&mut self, name: Name, batch: &mut Batch) -> Result<Step> {
-        if !self.is_wanted(&name) {
+        if !self.is_wanted(&name) || self.is_stopped(&name) {
             return self.after_statement(batch);
         }
-        let followed = self.tables.follow(&name);
-        match followed.shape.clone().filter(|_| followed.pending.is_none()) {
+        let unnamed = self.is_unnamed(&name);
+        let settled = self.tables.get(&name).filter(|followed| followed.pending.is_none());
+        let (shape, known) = settled.map_or((None, None), |table| (table.shape.clone(), table.known.clone()));
+        let shape = match (shape, known) {
+            (None, Some(known)) => self.learn(&name, Answer { facts: Some(&known), proven: true })?,
+            (shape, _) => shape,
+        };
+        match shape {
             Some(shape) => {
                 self.emptied(&shape, batch)?;
                 self.after_statement(batch)
             }
             None => {
-                self.asked = Some(Asked { name, why: Why::Truncated });
+                self.ask(name, Why::Truncated, unnamed);
                 Ok(Step::Asks)
             }
         }
@@ -163,57 +259,69 @@ impl<P: Images> Assembler<P> {
         Ok(())
     }
 
-    /// What the catalogue has of the table in [`Assembler::asked`]: `None` where it has no such table.
+    /// What the catalogue has of the table in [`Assembler::asked`].
     ///
     /// # Errors
     /// As [`Assembler::apply`].
-    pub fn answer(&mut self, facts: Option<&Facts>, batch: &mut Batch) -> Result<Step> {
-        let Some(Asked { name, why }) = self.asked.take() else { return Err(out_of_place("an answer")) };
-        match why {
+    pub fn answer(&mut self, answer: Answer<'_>, batch: &mut Batch) -> Result<Step> {
+        let Some(Asked { name, why, since }) = self.asked.pop_front() else {
+            return Err(out_of_place("an answer"));
+        };
+        let now = at_head(answer.facts);
+        let shape = match why {
+            Why::Described { number, columns, body } if since.is_some() => {
+                self.learn_number(&name, (number, &columns, &body), answer, batch)?;
+                return Ok(Step::Continue);
+            }
             Why::Described { number, columns, body } => {
-                let shape = self.define(&name, columns, &body, facts)?;
+                let shape = self.define(&name, columns, &body, answer.facts)?;
+                self.tables.know(&name, None);
                 self.numbers.insert(number, Numbered { body, shape: Some(shape) });
                 return Ok(Step::Continue);
             }
+            Why::Truncated => {
+                let facts = answer.facts.filter(|_| since.is_none() || answer.proven);
+                self.emptied_unseen(&name, facts, batch)?;
+                None
+            }
+            Why::Altered | Why::Created | Why::Renamed if since.is_some() => self.learn(&name, answer)?,
             Why::Altered => {
-                let now = at_head(facts);
                 let followed = self.tables.follow(&name);
-                if let Some(now) = now.filter(|now| followed.is_just_altered(now)) {
-                    let shape = self.define(&name, now, &[], facts)?;
-                    if self.name_transaction(batch)? {
-                        self.tell(&shape, batch);
-                    }
-                }
+                let now = now.filter(|now| followed.is_just_altered(now));
+                now.map(|now| self.define(&name, now, &[], answer.facts)).transpose()?
             }
-            Why::Created => {
-                if let Some(now) = at_head(facts) {
-                    let shape = self.define(&name, now, &[], facts)?;
-                    if self.name_transaction(batch)? {
-                        self.tell(&shape, batch);
-                    }
-                }
+            Why::Renamed => {
+                let followed = self.tables.follow(&name);
+                let now = now.filter(|now| followed.is_as_heard(now));
+                now.map(|now| self.define(&name, now, &[], answer.facts)).transpose()?
             }
-            Why::Told => self.answer_statement(&name, facts),
-            Why::Truncated => match at_head(facts) {
-                Some(now) => {
-                    let mut shape = self.shaped(&name, now, &[], facts)?;
-                    // Whatever older rows held, they went.
-                    Arc::make_mut(&mut shape.table)
-                        .columns
-                        .iter_mut()
-                        .for_each(|column| column.fill = Fill::Gone);
-                    self.tables.follow(&name).told = false;
-                    self.emptied(&Arc::new(shape), batch)?;
-                    let followed = self.tables.follow(&name);
-                    (followed.told, followed.pending) = (false, None);
-                }
-                None => {
-                    self.forget(&name, batch)?;
-                    self.tables.follow(&name).born = true;
-                }
-            },
+            Why::Told => {
+                self.answer_statement(&name, answer);
+                None
+            }
+            Why::Created => now.map(|now| self.define(&name, now, &[], answer.facts)).transpose()?,
+        };
+        if let Some(shape) = shape {
+            self.tell_at_once(&shape, batch)?;
         }
-        self.after_statement(batch)
+        if self.asked.is_empty() { self.after_statement(batch) } else { Ok(Step::Asks) }
+    }
+
+    /// A table was emptied whose shape is not known, but as the catalogue has it now.
+    fn emptied_unseen(&mut self, name: &Name, facts: Option<&Facts>, batch: &mut Batch) -> Result<()> {
+        let Some(now) = at_head(facts) else {
+            self.forget(name, batch)?;
+            self.tables.follow(name).born = true;
+            return Ok(());
+        };
+        let mut shape = self.shaped(name, now, &[], facts)?;
+        // Whatever older rows held, they went.
+        Arc::make_mut(&mut shape.table).columns.iter_mut().for_each(|column| column.fill = Fill::Gone);
+        self.tables.follow(name).told = false;
+        self.emptied(&Arc::new(shape), batch)?;
+        let followed = self.tables.follow(name);
+        (followed.told, followed.pending) = (false, None);
+        Ok(())
     }
 
     /// Whether a table was altered or came to be, and the sink could not be told yet of what it is: the catalogue may have
@@ -233,13 +341,16 @@ impl<P: Images> Assembler<P> {
             let facts = catalogue.get(&name);
             let Some(now) = at_head(facts) else { continue };
             let shape = self.define(&name, now, &[], facts)?;
+            if self.is_unnamed(&name) {
+                self.tables.know(&name, facts.cloned().map(Arc::new));
+            }
             let mut place = String::new();
             self.place.write_to(&mut place);
             batch.transaction(format_args!("{place}"), i64::from(self.timestamp) * 1_000_000, 0, 0)?;
             batch.set_log_offset(self.end);
             self.tell(&shape, batch);
         }
-        Ok(())
+        self.note()
     }
 
     pub(super) fn shaped(
@@ -251,13 +362,15 @@ impl<P: Images> Assembler<P> {
     ) -> Result<Shape<P>> {
         let images = P::compile(&columns, &shapes::hints(&columns, facts))?;
         let mut table = shapes::table(name, &columns, images.kinds(), facts)?;
-        table.streamed_from_birth = self.tables.get(name).is_some_and(|followed| followed.born);
+        if let Some(followed) = self.tables.get(name) {
+            (table.id, table.streamed_from_birth) = (followed.id, followed.born);
+        }
         let transactional = facts.is_none_or(|facts| facts.transactional);
         Ok(Shape { table: Arc::new(table), images, columns, body: body.into(), transactional })
     }
 
     /// From here on the table has this shape.
-    fn define(
+    pub(super) fn define(
         &mut self,
         name: &Name,
         columns: Vec<Described>,
@@ -274,7 +387,7 @@ impl<P: Images> Assembler<P> {
         }
         let same = |before: &&Arc<Shape<P>>| alike(&before.table, &shape.table);
         let told = followed.told && followed.shape.as_ref().filter(same).is_some();
-        followed.told = told;
+        (followed.told, followed.renamed) = (told, false);
         let shape = Arc::new(shape);
         followed.shape = Some(Arc::clone(&shape));
         Ok(shape)
@@ -296,4 +409,18 @@ pub(super) fn alike(one: &Table, other: &Table) -> bool {
     let keys = (&one.key, &one.declared_key) == (&other.key, &other.declared_key);
     let columns = one.columns.len() == other.columns.len();
     names && keys && columns && one.columns.iter().zip(&other.columns).all(alike)
+}
+
+/// The tables that a table is made for by its name, should it be one of the tools' that alter tables in a copy.
+fn made_for(table: &str) -> impl Iterator<Item = &str> {
+    let one = table.strip_prefix('_');
+    let gh_ost = one.and_then(|name| name.strip_suffix("_gho"));
+    // It puts more before it where the name is taken.
+    let named = table.strip_suffix("_new").unwrap_or_default();
+    let underscores = named.len() - named.trim_start_matches('_').len();
+    gh_ost.into_iter().chain((1..=underscores).filter_map(move |count| named.get(count..)))
+}
+
+fn is_made_for(ghost: &Name, name: &Name) -> bool {
+    ghost.schema == name.schema && made_for(&ghost.table).any(|table| table == name.table)
 }

@@ -84,8 +84,22 @@ fn facts(columns: &str) -> Facts {
     Facts { columns: columns.collect(), transactional: true, ..Facts::default() }
 }
 
+/// As in the log; without names where the first one has a question mark before it.
 fn described(columns: &str) -> Vec<Described> {
-    facts(columns).columns.iter().map(|column| column.described().unwrap()).collect()
+    let told = facts(columns.trim_start_matches('?'));
+    let told = told.columns.iter().map(|column| column.described().unwrap());
+    if !columns.starts_with('?') {
+        return told.collect();
+    }
+    let unnamed = |column: Described| Described {
+        name: None,
+        unsigned: None,
+        collation: None,
+        labels: Vec::new(),
+        key: None,
+        ..column
+    };
+    told.map(unnamed).collect()
 }
 
 /// A server's log, written as lines, and what its catalogue says meanwhile.
@@ -96,13 +110,15 @@ struct Play {
     bodies: BTreeMap<u64, (String, String)>,
     log_pos: u32,
     zero_log_pos: bool,
+    /// Whoever looks ahead finds that tables are altered later.
+    behind: bool,
     lines: Vec<String>,
 }
 
 impl Play {
     fn new(tables: &str, place: Place, skip: u64) -> Self {
         let tables = Patterns::parse(tables.split(' ')).unwrap();
-        let settings = Settings { tables, lower_case: false, source: "mysql x".to_owned(), statements: true };
+        let settings = Settings { tables, lower_case: false, source: "mysql x".to_owned(), unnamed: false, statements: true };
         let mut batch = Batch::default();
         batch.reset(&Position::default(), 1 << 20);
         let mut assembler = Assembler::new(settings, place, skip);
@@ -118,6 +134,7 @@ impl Play {
             bodies: BTreeMap::new(),
             log_pos: 1000,
             zero_log_pos: false,
+            behind: false,
             lines: Vec::new(),
         }
     }
@@ -136,6 +153,10 @@ impl Play {
             }
             "gone" => {
                 self.head.remove(rest);
+                return Ok(());
+            }
+            "behind" | "near" => {
+                self.behind = verb == "behind";
                 return Ok(());
             }
             "prime" => {
@@ -160,9 +181,11 @@ impl Play {
             Step::Continue => {}
             Step::Committed => self.flush(),
             Step::Asks => {
-                let asked = self.assembler.asked().unwrap();
+                let (asked, since) = self.assembler.asked().unwrap();
+                assert!(since.is_none_or(|(_, offset)| *offset == u64::from(self.log_pos)), "{since:?}");
                 let facts = self.head.get(&format!("{}.{}", asked.schema, asked.table)).cloned();
-                let step = self.assembler.answer(facts.as_ref(), &mut self.batch)?;
+                let answer = Answer { facts: facts.as_ref(), proven: since.is_some() && !self.behind };
+                let step = self.assembler.answer(answer, &mut self.batch)?;
                 self.after(step)?;
             }
         }
@@ -295,6 +318,10 @@ fn render(event: &tailwater_core::Event<'_>) -> String {
         Change::Truncate { table } => format!("truncate {}", table.name),
         Change::Drop { table } => format!("drop {}", table.name),
         Change::Shape { table } => shape(table),
+        Change::Stop { table, reason } => {
+            let reason = String::from_utf8_lossy(reason);
+            format!("stop {}: {}…", table.name, reason.split(' ').take(9).collect::<Vec<_>>().join(" "))
+        }
         other => format!("{other:?}"),
     };
     let id = event.transaction.id.replace("11111111-1111-1111-1111-111111111111", "u");
@@ -687,7 +714,7 @@ fn a_table_is_emptied_whether_its_shape_is_known_or_not() {
 
 #[test]
 fn what_comes_by_a_renaming_is_never_taken_for_whole() {
-    // As gh-ost and pt-osc exchange tables; then a table that had no row yet.
+    // From where it was not carried; then a table that had no row yet.
     check(
         "shop.*",
         gtids(),
@@ -698,7 +725,7 @@ fn what_comes_by_a_renaming_is_never_taken_for_whole() {
         write 7 1
         xid
         gtid 2
-        sql RENAME TABLE t TO _t_del, _t_gho TO t
+        sql RENAME TABLE t TO away.t, away._t_gho TO t
         gtid 3
         sql BEGIN
         map 8 shop.t id int key, a int
@@ -723,28 +750,347 @@ fn what_comes_by_a_renaming_is_never_taken_for_whole() {
             u:1#0 @1300 insert t 1
             at u:1
             u:2#0 @1600 drop t
-            u:2#0 @1600 drop _t_del
-            u:2#0 @1600 drop _t_gho
             u:2#0 @1600 drop t
             at u:1-2
             u:3#0 @2000 shape t (id int, a int) key [0]
             u:3#0 @2000 insert t 2,3
             at u:1-3
             at u:1-4
-            u:5#0 @2500 drop t
-            u:5#0 @2500 drop old_t
-            u:5#0 @2500 drop new_t
-            u:5#0 @2500 drop t
             at u:1-5
             u:6#0 @2900 shape t born (id int, a int) key [0]
             u:6#0 @2900 insert t 2,3
             at u:1-6
             u:7#0 @3200 drop t
             at u:1-7
-            u:8#0 @3400 drop t
             at u:1-8
         "#]],
     );
+}
+
+#[test]
+fn a_renamed_table_stays_the_same_for_the_sink() {
+    check(
+        "shop.* !shop._*",
+        gtids(),
+        "
+        head shop.t id int key
+        prime shop.t
+        head shop.u id int key
+        gtid 1
+        sql RENAME TABLE t TO u
+        gtid 2
+        sql BEGIN
+        map 7 shop.u id int key
+        write 7 1
+        xid
+        gtid 3
+        sql CREATE TABLE t (id int primary key)
+        gtid 4
+        sql ALTER TABLE u RENAME TO v, ADD COLUMN a int DEFAULT 5
+        gtid 5
+        sql BEGIN
+        map 8 shop.v id int key, a int
+        write 8 1|5
+        xid
+        gtid 6
+        sql RENAME TABLE v TO _hidden
+        gtid 7
+        sql DROP TABLE t
+        ",
+        &expect![[r#"
+            u:1#0 @1100 shape u (id int) key [0]
+            at u:1
+            u:2#0 @1500 insert u 1
+            at u:1-2
+            u:3#0 @1800 shape t born (id int) key [0]
+            at u:1-3
+            at u:1-4
+            u:5#0 @2400 shape v (id int, a int=5) key [0]
+            u:5#0 @2400 insert v 1,5
+            at u:1-5
+            u:6#0 @2700 drop v
+            at u:1-6
+            u:7#0 @2900 drop t
+            at u:1-7
+        "#]],
+    );
+}
+
+#[test]
+fn tools_that_alter_a_table_in_a_copy_alter_that_table() {
+    check(
+        "shop.* !shop._*",
+        gtids(),
+        "
+        head shop.t id int key, a int
+        gtid 1
+        sql BEGIN
+        map 7 shop.t id int key
+        write 7 1
+        xid
+        gtid 2
+        sql CREATE TABLE _t_gho LIKE t
+        gtid 3
+        sql ALTER TABLE _t_gho ADD COLUMN a int NOT NULL DEFAULT 5
+        gtid 4
+        sql BEGIN
+        map 8 shop._t_gho id int key, a int
+        write 8 1|5
+        xid
+        gtid 5
+        sql RENAME TABLE t TO _t_del, _t_gho TO t
+        gtid 6
+        sql BEGIN
+        map 8 shop.t id int key, a int
+        write 8 2|3
+        xid
+        gtid 7
+        sql CREATE TABLE __t_new (id int primary key, a int)
+        gtid 8
+        sql ALTER TABLE __t_new CHANGE a b int
+        gtid 9
+        sql RENAME TABLE t TO _t_old, __t_new TO t
+        gtid 10
+        sql BEGIN
+        map 9 shop.t id int key, b int
+        write 9 4|5
+        xid
+        gtid 11
+        sql RENAME TABLE t TO _t_old, _other_new TO t
+        ",
+        &expect![[r#"
+            u:1#0 @1300 shape t (id int) key [0]
+            u:1#0 @1300 insert t 1
+            at u:1
+            at u:1-2
+            at u:1-3
+            at u:1-4
+            u:5#0 @2500 shape t (id int, a int=5) key [0]
+            at u:1-5
+            u:6#0 @2900 insert t 2,3
+            at u:1-6
+            at u:1-7
+            at u:1-8
+            at u:1-9
+            u:10#0 @4000 shape t (id int, b int<a) key [0]
+            u:10#0 @4000 insert t 4,5
+            at u:1-10
+            u:11#0 @4300 drop t
+            u:11#0 @4300 drop t
+            at u:1-11
+        "#]],
+    );
+}
+
+#[test]
+fn what_the_log_does_not_name_is_asked_for_and_remembered() {
+    check(
+        "shop.*",
+        gtids(),
+        "
+        head shop.t id int key, note varchar(20)
+        gtid 1
+        sql BEGIN
+        map 7 shop.t ?id int key, note varchar(20)
+        write 7 1|a
+        xid
+        head shop.t this is not asked for
+        behind
+        gtid 2
+        sql BEGIN
+        map 8 shop.t ?id int key, note varchar(20)
+        write 8 2|b
+        xid
+        gtid 3
+        sql ALTER TABLE t ADD INDEX (note), ADD PARTITION (PARTITION p1 VALUES LESS THAN (3)), COMMENT 'x'
+        gtid 4
+        sql BEGIN
+        map 9 shop.t ?id int key, note varchar(20)
+        write 9 3|c
+        xid
+        gtid 5
+        sql TRUNCATE TABLE t
+        near
+        head shop.t id int key, a int, note varchar(20)
+        gtid 6
+        sql ALTER TABLE t ADD COLUMN a int DEFAULT 5 AFTER id
+        gtid 7
+        sql BEGIN
+        map 10 shop.t ?id int key, a int, note varchar(20)
+        write 10 4|5|d
+        xid
+        gtid 8
+        head shop.u this is not asked for
+        sql RENAME TABLE t TO u
+        gtid 9
+        sql BEGIN
+        map 10 shop.u ?id int key, a int, note varchar(20)
+        write 10 5|6|e
+        xid
+        gtid 10
+        sql BEGIN
+        map 11 shop.u id int key, a int, note varchar(20)
+        write 11 6|7|f
+        xid
+        ",
+        &expect![[r#"
+            u:1#0 @1300 shape t (id int, note varchar(20)) key [0]
+            u:1#0 @1300 insert t 1,a
+            at u:1
+            u:2#0 @1800 insert t 2,b
+            at u:1-2
+            at u:1-3
+            u:4#0 @2500 insert t 3,c
+            at u:1-4
+            u:5#0 @2800 truncate t
+            at u:1-5
+            u:6#0 @3000 shape t (id int, a int=5, note varchar(20)) key [0]
+            at u:1-6
+            u:7#0 @3400 insert t 4,5,d
+            at u:1-7
+            u:8#0 @3700 shape u (id int, a int, note varchar(20)) key [0]
+            at u:1-8
+            u:9#0 @4100 insert u 5,6,e
+            at u:1-9
+            u:10#0 @4600 insert u 6,7,f
+            at u:1-10
+        "#]],
+    );
+}
+
+#[test]
+fn a_table_that_cannot_be_told_is_stopped_alone() {
+    check(
+        "shop.*",
+        gtids(),
+        "
+        head shop.t id int key, b int
+        head shop.other id int key
+        gtid 1
+        sql BEGIN
+        map 6 shop.other ?id int key
+        write 6 1
+        map 7 shop.t ?id int key, b int
+        write 7 1|2
+        xid
+        behind
+        gtid 2
+        sql ALTER TABLE t DROP COLUMN b, ADD COLUMN c int
+        gtid 3
+        sql BEGIN
+        map 8 shop.t ?id int key, b int
+        write 8 2|3
+        map 6 shop.other ?id int key
+        write 6 2
+        xid
+        gtid 4
+        sql TRUNCATE TABLE t
+        near
+        gtid 5
+        sql ALTER TABLE t ADD COLUMN d int
+        gtid 6
+        sql BEGIN
+        map 9 shop.t ?id int key, c int, d int
+        write 9 4|5|6
+        xid
+        gtid 7
+        sql DROP TABLE t
+        gtid 8
+        sql CREATE TABLE t (id int primary key, b int)
+        gtid 9
+        sql BEGIN
+        map 10 shop.t ?id int key, b int
+        write 10 5|6
+        map 11 shop.other ?id varchar(20)
+        write 11 5
+        xid
+        ",
+        &expect![[r#"
+            u:1#0 @1300 shape other (id int) key [0]
+            u:1#0 @1300 insert other 1
+            u:1#1 @1500 shape t (id int, b int) key [0]
+            u:1#1 @1500 insert t 1,2
+            at u:1
+            at u:1-2
+            u:3#0 @2100 stop t: the log does not name its columns, and it…
+            u:3#0 @2400 insert other 2
+            at u:1-3
+            at u:1-4
+            at u:1-5
+            at u:1-6
+            u:7#0 @3600 drop t
+            at u:1-7
+            u:8#0 @3800 shape t born (id int, b int) key [0]
+            at u:1-8
+            u:9#0 @4200 insert t 5,6
+            u:9#1 @4300 stop other: the log does not name its columns, and has…
+            at u:1-9
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_position_remembers_is_enough_to_go_on() {
+    let mut before = Play::new("shop.* !shop._*", gtids(), 0);
+    before
+        .run(
+            "
+            head shop.t id int key, a int
+            head shop.gone id int key
+            gtid 1
+            sql BEGIN
+            map 7 shop.t ?id int key, a int
+            write 7 1|2
+            xid
+            gtid 2
+            sql RENAME TABLE t TO u
+            gtid 3
+            sql CREATE TABLE _u_gho LIKE u
+            gtid 4
+            sql ALTER TABLE _u_gho ADD COLUMN b int DEFAULT 7
+            behind
+            gtid 5
+            sql BEGIN
+            map 8 shop.gone ?id int key
+            write 8 1
+            xid
+            ",
+        )
+        .unwrap();
+    let mut position = Position::default();
+    before.assembler.mark(&mut position);
+    let mut after = Play::new("shop.* !shop._*", before.assembler.place().clone(), 0);
+    after.assembler.restore(&position.notes).unwrap();
+    after
+        .run(
+            "
+            behind
+            gtid 6
+            sql BEGIN
+            map 1 shop.u ?id int key, a int
+            write 1 3|4
+            map 2 shop.gone ?id int key
+            write 2 2
+            xid
+            near
+            head shop.u id int key, a int, b int
+            gtid 7
+            sql RENAME TABLE u TO _u_del, _u_gho TO u
+            ",
+        )
+        .unwrap();
+    let notes: Vec<&String> = position.notes.values().collect();
+    expect![[r#"
+        [
+            "{\"schema\":\"shop\",\"table\":\"_u_gho\",\"altered\":{\"origins\":{\"b\":{\"Added\":[{\"Number\":\"7\"},1700000000]}},\"freed\":[],\"doubtful\":false}}",
+            "{\"schema\":\"shop\",\"table\":\"gone\",\"stopped\":\"the log does not name its columns, and it was altered, renamed or dropped before anybody could ask what they were\"}",
+            "{\"schema\":\"shop\",\"table\":\"u\",\"id\":15260619482415269668,\"known\":{\"columns\":[{\"name\":\"id\",\"column_type\":\"int\",\"collation\":8,\"key\":0,\"visible\":true},{\"name\":\"a\",\"column_type\":\"int\",\"nullable\":true,\"collation\":8,\"visible\":true}],\"transactional\":true}}",
+        ]
+        u:6#0 @1300 shape u (id int, a int) key [0]
+        u:6#0 @1300 insert u 3,4
+        at 11111111-1111-1111-1111-111111111111:1-6
+        u:7#0 @1800 shape u (id int, a int, b int=7) key [0]
+        at 11111111-1111-1111-1111-111111111111:1-7"#]].assert_eq(&format!("{notes:#?}\n{}", after.lines.join("\n")));
 }
 
 #[test]

@@ -73,10 +73,7 @@ impl<P: Images> Assembler<P> {
     }
 
     pub(super) fn query(&mut self, header: &Header, query: &Query<'_>, batch: &mut Batch) -> Result<Step> {
-        let text = text_of(query)?;
-        let schema = String::from_utf8_lossy(query.schema);
-        let reading = Reading { schema: &schema, lower_case: self.settings.lower_case };
-        let statement = Statement::read(&text, reading);
+        let statement = statement(query, self.settings.lower_case)?;
         if self.open.is_none() {
             // A server that writes no GTID events.
             if !matches!(self.place, Place::File { .. }) {
@@ -98,7 +95,7 @@ impl<P: Images> Assembler<P> {
         if open.skip {
             return self.commit(batch);
         }
-        self.note(&text, reading, &statement);
+        self.hear_words(query, &statement)?;
         let Some(open) = &mut self.open else { return Err(out_of_place("a statement")) };
         match statement {
             Statement::Begin => open.begun = true,
@@ -149,6 +146,7 @@ impl<P: Images> Assembler<P> {
         }
         self.skip_events = 0;
         self.place.add(&open.id, &self.file, self.end);
+        self.note()?;
         Ok(Step::Committed)
     }
 
@@ -194,8 +192,18 @@ impl<P: Images> Assembler<P> {
     }
 }
 
+/// What a statement means.
+///
+/// # Errors
+/// `Data` where it cannot be decoded and may concern us.
+pub(crate) fn statement(query: &Query<'_>, lower_case: bool) -> Result<Statement> {
+    let text = text_of(query)?;
+    let schema = String::from_utf8_lossy(query.schema);
+    Ok(Statement::read(&text, Reading { schema: &schema, lower_case }))
+}
+
 /// The statement as UTF-8.
-fn text_of<'q>(query: &Query<'q>) -> Result<Cow<'q, str>> {
+pub(super) fn text_of<'q>(query: &Query<'q>) -> Result<Cow<'q, str>> {
     // What is not ASCII counts only where it names a table or a column.
     if query.text.is_ascii() {
         return Ok(String::from_utf8_lossy(query.text));

@@ -36,6 +36,24 @@ impl Header {
             flags: reader.u16()?,
         })
     }
+
+    /// Where the event ends in its file, of which the last event ended at `before`; `None` for one that is not in the file,
+    /// because the dump made it up.
+    #[must_use]
+    pub fn ends(&self, before: u64) -> Option<u64> {
+        // Descriptions of the file in its middle, heartbeats.
+        let made_up = self.log_pos == 0 && (self.timestamp == 0 || self.kind == FORMAT_DESCRIPTION);
+        if self.flags & Self::ARTIFICIAL != 0 || made_up || matches!(self.kind, 27 | 41) {
+            return None;
+        }
+        let summed = before + u64::from(self.bytes);
+        if self.log_pos == 0 {
+            return Some(summed);
+        }
+        // The header's is modulo 2^32.
+        let told = (summed & !u64::from(u32::MAX)) | u64::from(self.log_pos);
+        Some(if told + (1 << 31) < summed { told + (1 << 32) } else { told })
+    }
 }
 
 /// `event` without its checksum, which matches. `format` is that of the file, `None` before the first

@@ -1,5 +1,9 @@
 //! What the clauses of an `ALTER TABLE` do to columns, as far as the values of older rows go.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use super::tokens::Token;
 use super::{Alter, Reader};
 
@@ -15,7 +19,7 @@ pub enum Change {
 }
 
 /// What an added column's definition gives to older rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Given {
     /// No default: NULL, or where that is not allowed the type's own.
     Nothing,
@@ -32,7 +36,7 @@ pub enum Given {
     /// `DEFAULT CURRENT_TIMESTAMP`
     Now,
     /// A value per row, or one that cannot be told; says why.
-    Unknown(&'static str),
+    Unknown(Cow<'static, str>),
 }
 
 /// Splits at the commas outside of parentheses.
@@ -98,8 +102,26 @@ const HARMLESS: [&str; 43] = [
     "REBUILD",
 ];
 
+/// Whether a clause that is understood leaves columns and keys as they are.
+fn keeps_columns(clause: &[Token<'_>]) -> bool {
+    let is_any = |index: usize, words: &[&str]| {
+        clause.get(index).is_some_and(|token| words.iter().any(|word| token.is(word)))
+    };
+    let kept: &[&str] = if is_any(0, &["ADD"]) {
+        &["INDEX", "KEY", "FULLTEXT", "SPATIAL", "FOREIGN", "CHECK", "PARTITION"]
+    } else if is_any(0, &["DROP"]) {
+        &["FOREIGN", "CHECK", "PARTITION"]
+    } else if is_any(0, &["RENAME"]) {
+        &["INDEX", "KEY"]
+    } else {
+        return !is_any(0, &["MODIFY", "ALTER", "CHANGE", "CONVERT"]);
+    };
+    is_any(1, kept)
+}
+
 /// Reads one clause.
 pub(super) fn clause(mut reader: Reader<'_, '_>, alter: &mut Alter) {
+    let keeps_columns = keeps_columns(reader.rest);
     let understood = match reader.rest.first() {
         None => Some(()),
         Some(Token::Word(word)) => {
@@ -125,6 +147,7 @@ pub(super) fn clause(mut reader: Reader<'_, '_>, alter: &mut Alter) {
         Some(_) => None,
     };
     alter.understood &= understood.is_some();
+    alter.keeps_columns &= keeps_columns && understood.is_some();
 }
 
 fn moves(alter: &mut Alter, clause: &'static str) -> Option<()> {
@@ -234,7 +257,7 @@ fn renamed(from: &str, to: &str, alter: &mut Alter) {
 fn given(mut reader: Reader<'_, '_>) -> Given {
     let mut given = Given::Nothing;
     if reader.take("SERIAL") {
-        return Given::Unknown("it is AUTO_INCREMENT: each row has a number of its own");
+        return Given::Unknown("it is AUTO_INCREMENT: each row has a number of its own".into());
     }
     let mut depth = 0_usize;
     while let Some(token) = reader.rest.first() {
@@ -244,10 +267,10 @@ fn given(mut reader: Reader<'_, '_>) -> Given {
             Token::Mark(')') => depth = depth.saturating_sub(1),
             _ if depth > 0 => {}
             token if token.is("AUTO_INCREMENT") => {
-                return Given::Unknown("it is AUTO_INCREMENT: each row has a number of its own");
+                return Given::Unknown("it is AUTO_INCREMENT: each row has a number of its own".into());
             }
             token if token.is("GENERATED") || token.is("AS") => {
-                return Given::Unknown("it is generated: its values follow from other columns");
+                return Given::Unknown("it is generated: its values follow from other columns".into());
             }
             token if token.is("DEFAULT") => given = default(&mut reader),
             token if token.is("COMMENT") || token.is("AFTER") => reader.step(),
@@ -268,7 +291,9 @@ fn default(reader: &mut Reader<'_, '_>) -> Given {
     if !negative {
         reader.take_mark('+');
     }
-    let Some(token) = reader.rest.first() else { return Given::Unknown("its default is not understood") };
+    let Some(token) = reader.rest.first() else {
+        return Given::Unknown("its default is not understood".into());
+    };
     let before = *reader;
     reader.step();
     let is_now = ["CURRENT_TIMESTAMP", "NOW", "LOCALTIME", "LOCALTIMESTAMP"].iter().any(|now| token.is(now));
@@ -290,10 +315,14 @@ fn default(reader: &mut Reader<'_, '_>) -> Given {
         }
         Token::Mark('(') => {
             *reader = before;
-            Given::Unknown("its default is an expression")
+            Given::Unknown("its default is an expression".into())
         }
-        Token::Escaped => Given::Unknown("its default holds a backslash, which sql_mode gives its meaning"),
-        Token::Word(_) | Token::Quoted(_) | Token::Mark(_) => Given::Unknown("its default is not a literal"),
+        Token::Escaped => {
+            Given::Unknown("its default holds a backslash, which sql_mode gives its meaning".into())
+        }
+        Token::Word(_) | Token::Quoted(_) | Token::Mark(_) => {
+            Given::Unknown("its default is not a literal".into())
+        }
     }
 }
 
@@ -308,5 +337,5 @@ fn number(negative: bool, whole: &str, reader: &mut Reader<'_, '_>) -> Given {
         reader.step();
     }
     let digits = text.trim_start_matches('-').chars().all(|digit| digit.is_ascii_digit() || digit == '.');
-    if digits { Given::Number(text) } else { Given::Unknown("its default is not a plain number") }
+    if digits { Given::Number(text) } else { Given::Unknown("its default is not a plain number".into()) }
 }

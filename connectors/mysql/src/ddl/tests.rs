@@ -144,7 +144,7 @@ fn tells_tables() {
             DROP DATABASE IF EXISTS shop
                 DropSchema("shop")
             DROP INDEX i ON t
-                Other
+                alter shop.t
             RENAME TABLE t TO _t_del, _t_gho TO t
                 rename shop.t>shop._t_del shop._t_gho>shop.t
             RENAME TABLES IF EXISTS t NOWAIT TO x.t

@@ -1,50 +1,71 @@
 //! What the catalogue says of a table, and its types in the terms of the log.
 
+use serde::{Deserialize, Serialize};
+
 use super::Hint;
 use crate::binlog::columns::{Described, Stored};
 
 /// A table, as `information_schema` has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Facts {
     /// In order of `ORDINAL_POSITION`.
     pub columns: Vec<ColumnFacts>,
     /// The columns of the first unique index by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unique: Vec<String>,
     /// Its engine rolls back: not MyISAM, Aria, MEMORY, CSV, ARCHIVE, MERGE.
     pub transactional: bool,
     /// MariaDB: `WITH SYSTEM VERSIONING`.
+    #[serde(skip_serializing_if = "is_not")]
     pub versioned: bool,
     /// Of columns that do not say another.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub charset: String,
 }
 
 /// A column, as `information_schema.COLUMNS` has it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct ColumnFacts {
     /// `COLUMN_NAME`
     pub name: String,
     /// `COLUMN_TYPE`: `int(10) unsigned`, `enum('a','b')`
     pub column_type: String,
     /// `IS_NULLABLE`
+    #[serde(skip_serializing_if = "is_not")]
     pub nullable: bool,
     /// `COLUMN_DEFAULT` as SQL, with text in quotes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// `EXTRA` says `DEFAULT_GENERATED`: what is told is an expression.
+    #[serde(skip_serializing_if = "is_not")]
     pub computed_default: bool,
     /// `ID` of `COLLATION_NAME` in `information_schema.COLLATIONS`; `None` for what has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub collation: Option<u16>,
     /// `CHARACTER_SET_NAME`; empty for what has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub charset: String,
     /// `CHARACTER_OCTET_LENGTH`
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub octets: Option<u64>,
     /// Its place in the primary key, or in the unique index that the server takes for one, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<u16>,
     /// `EXTRA` says `AUTO_INCREMENT`.
+    #[serde(skip_serializing_if = "is_not")]
     pub numbered: bool,
     /// `EXTRA` does not say `INVISIBLE`.
     pub visible: bool,
     /// MariaDB: LONGTEXT with a check that it is JSON.
+    #[serde(skip_serializing_if = "is_not")]
     pub json: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl ColumnFacts {

@@ -205,8 +205,8 @@ fn text(mut text: String, copied: bool, run: &str, gtids: &mut Vec<String>) -> S
     replace(r#"thread":\d+"#, r#"thread":1"#);
     replace(r#"file":"[^"]+""#, r#"file":"f""#);
     replace(r#"pos":\d+"#, r#"pos":1"#);
-    // The comment of a column, which MariaDB's connector puts into schemas whether it is asked to or not.
-    replace(r#","doc":"the key""#, "");
+    // Comments of columns, which MariaDB's connector puts into schemas whether it is asked to or not.
+    replace(r#","doc":"[^"]*""#, "");
     replace(r#""transaction":\{[^}]*\},"op":"t""#, r#""transaction":null,"op":"t""#);
     if copied {
         // Debezium copies with as few digits as there are.

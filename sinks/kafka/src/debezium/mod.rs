@@ -376,7 +376,7 @@ impl Encode for Debezium {
             | Change::Delete { table, .. }
             | Change::Truncate { table }
             | Change::Copied { table, .. } => Some(table),
-            Change::Shape { .. } | Change::Drop { .. } => return Ok(()),
+            Change::Shape { .. } | Change::Drop { .. } | Change::Stop { .. } => return Ok(()),
             Change::CopyStart { table } => {
                 self.copies.start(table.id);
                 return Ok(());
@@ -418,6 +418,7 @@ impl Encode for Debezium {
             }
             Change::Shape { .. }
             | Change::Drop { .. }
+            | Change::Stop { .. }
             | Change::CopyStart { .. }
             | Change::CopyEnd { .. } => {}
         }
