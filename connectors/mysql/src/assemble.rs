@@ -282,7 +282,10 @@ impl<P: Images> Assembler<P> {
     }
 
     fn ask(&mut self, name: Name, why: Why, unnamed: bool) {
-        let since = unnamed.then(|| (self.file.clone(), self.end));
+        // Inside of a transaction of rows, MariaDB says too little of where its events stand.
+        let inside = matches!(why, Why::Described { .. });
+        let offset = self.open.as_ref().filter(|_| inside).map_or(self.end, |open| open.starts);
+        let since = unnamed.then(|| (self.file.clone(), offset));
         self.asked.push_back(Asked { name, why, since });
     }
 

@@ -12,7 +12,7 @@ use crate::ddl::Name;
 use crate::error;
 
 mod catalogue;
-mod collations;
+pub(crate) mod collations;
 
 pub use catalogue::{ColumnFacts, Facts};
 
@@ -221,9 +221,9 @@ pub fn spelled(column: &Described, hint: Hint) -> String {
         Stored::Time { digits } => fraction("time", digits),
         Stored::Datetime { digits } => fraction("datetime", digits),
         Stored::Timestamp { digits } => fraction("timestamp", digits),
-        Stored::Varchar { bytes_max } | Stored::CompressedVarchar { bytes_max } => {
-            sized("varchar", "varbinary", bytes_max)
-        }
+        Stored::Varchar { bytes_max } => sized("varchar", "varbinary", bytes_max),
+        // One byte says how it is packed.
+        Stored::CompressedVarchar { bytes_max } => sized("varchar", "varbinary", bytes_max.saturating_sub(1)),
         Stored::Char { bytes_max } => sized("char", "binary", bytes_max),
         Stored::Enum { .. } => labelled("enum", &column.labels),
         Stored::Set { .. } => labelled("set", &column.labels),

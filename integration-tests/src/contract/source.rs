@@ -212,6 +212,7 @@ fn text(change: &Change<'_>) -> String {
         Change::Copied { table, new } => line("copied", table, *new),
         Change::Shape { table } => format!("#shape {}", table.name),
         Change::Drop { table } => format!("#drop {}", table.name),
+        Change::Stop { table, .. } => format!("#stop {}", table.name),
         Change::CopyStart { table } => format!("#start {}", table.name),
         Change::CopyEnd { table } => format!("#end {}", table.name),
         Change::Message { .. } => "message".to_owned(),

@@ -25,12 +25,8 @@ async fn refused(installation: Installation, settings: &[&str], code: &str, reme
 async fn a_log_of_no_use_is_refused() {
     for installation in [Installation::mysql97(), Installation::mariadb118()] {
         refused(installation, &["binlog-format=STATEMENT"], "TW-MY-101", "binlog_format = ROW").await;
-        refused(installation, &["binlog-row-metadata=MINIMAL"], "TW-MY-103", "binlog_row_metadata = FULL")
-            .await;
     }
     refused(Installation::mysql97(), &["skip-log-bin"], "TW-MY-100", "log_bin").await;
-    // MariaDB's way to have none.
-    refused(Installation::mysql56(), &[], "TW-MY-116", "MySQL 8.0").await;
 }
 
 #[tokio::test]

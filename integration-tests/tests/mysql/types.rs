@@ -19,6 +19,7 @@ const ODD: &str = "odd \"schema\".with'quotes";
 pub(crate) struct Held {
     /// By schema and name.
     tables: BTreeMap<(String, String), Rows>,
+    stopped: Vec<String>,
     pub(crate) end: Position,
 }
 
@@ -44,6 +45,10 @@ impl Held {
                 Change::Delete { table, old } => drop(self.take(table, old)),
                 Change::Truncate { table } => self.of(table).rows.clear(),
                 Change::Drop { table } => panic!("{} is dropped", table.full_name()),
+                Change::Stop { table, .. } => {
+                    self.tables.remove(&(table.schema.clone(), table.name.clone()));
+                    self.stopped.push(table.name.clone());
+                }
                 Change::Shape { table } => self.reshape(table),
                 Change::CopyStart { table } => {
                     self.reshape(table);
@@ -115,6 +120,9 @@ impl Held {
         let mut wrong = Vec::new();
         for (name, said) in truth::all(server, schema) {
             let Some(held) = self.tables.get(&(schema.to_owned(), name.clone())) else {
+                if self.stopped.contains(&name) {
+                    continue;
+                }
                 assert!(said.rows.is_empty() || name == characters::SOURCE, "{schema}.{name} is not held");
                 continue;
             };
@@ -177,8 +185,8 @@ async fn read(source: &mut MysqlSource, held: &mut Held, done: impl Fn(&MysqlSou
     tokio::time::timeout(PATIENCE, reading).await.expect("every change comes");
 }
 
-async fn carried(installation: Installation) {
-    let server = Server::start(installation, &[]);
+async fn carried(installation: Installation, settings: &[&str]) {
+    let server = Server::start(installation, settings);
     let every = |phase| {
         values::run(&server, phase);
         characters::run(&server, phase);
@@ -210,20 +218,44 @@ async fn carried(installation: Installation) {
         .await;
         compare(&held, phase);
     }
+    // The catalogue prints a question mark for a label beyond the BMP; the log has it where it names anything.
+    let full = server.installation().has_full_metadata() && settings.is_empty();
+    let untold: &[&str] = if full { &[] } else { &["t065_enum"] };
+    assert_eq!(held.stopped, untold);
     assert!(wrong.is_empty(), "{} differences, ours is the server's:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[tokio::test]
 async fn mysql_9_7_is_carried() {
-    carried(Installation::mysql97()).await;
+    carried(Installation::mysql97(), &[]).await;
+}
+
+#[tokio::test]
+async fn mysql_9_7_without_names_is_carried() {
+    carried(Installation::mysql97(), &["binlog_row_metadata=MINIMAL"]).await;
+}
+
+#[tokio::test]
+async fn mysql_5_6_is_carried() {
+    carried(Installation::mysql56(), &[]).await;
 }
 
 #[tokio::test]
 async fn mariadb_10_11_is_carried() {
-    carried(Installation::mariadb1011()).await;
+    carried(Installation::mariadb1011(), &[]).await;
+}
+
+#[tokio::test]
+async fn mariadb_10_11_with_nothing_of_its_columns_is_carried() {
+    carried(Installation::mariadb1011(), &["binlog_row_metadata=NO_LOG"]).await;
 }
 
 #[tokio::test]
 async fn mariadb_11_8_is_carried() {
-    carried(Installation::mariadb118()).await;
+    carried(Installation::mariadb118(), &[]).await;
+}
+
+#[tokio::test]
+async fn mariadb_11_8_without_names_is_carried() {
+    carried(Installation::mariadb118(), &["binlog_row_metadata=MINIMAL"]).await;
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tailwater_core::{Batch, Result};
+use tailwater_core::Batch;
 use tracing::error;
 
 use super::tables::at_head;
@@ -13,7 +13,7 @@ use super::{Answer, Assembler, Images, Numbered, Shape};
 use crate::binlog::columns::{Described, Stored};
 use crate::ddl::Name;
 use crate::error;
-use crate::shapes::{Facts, Hint, is_vector, spelled};
+use crate::shapes::{Facts, Hint, collations, is_vector, spelled};
 
 impl<P: Images> Assembler<P> {
     /// Whether the log names no columns of a table: as it did last, or did not.
@@ -33,12 +33,12 @@ impl<P: Images> Assembler<P> {
         number: u64,
         columns: &[Described],
         body: &[u8],
-    ) -> Result<bool> {
+    ) -> tailwater_core::Result<bool> {
         let followed = self.tables.follow(name);
         let Some(known) = followed.known.clone().filter(|_| followed.pending.is_none()) else {
             return Ok(false);
         };
-        let Some(columns) = named(columns, &known) else { return Ok(false) };
+        let Ok(columns) = named(columns, &known) else { return Ok(false) };
         let shape = Some(self.define(name, columns, body, Some(&known))?);
         self.numbers.insert(number, Numbered { body: body.into(), shape });
         Ok(true)
@@ -51,7 +51,7 @@ impl<P: Images> Assembler<P> {
         (number, columns, body): (u64, &[Described], &[u8]),
         answer: Answer<'_>,
         batch: &mut Batch,
-    ) -> Result<()> {
+    ) -> tailwater_core::Result<()> {
         let shape = match answer {
             Answer { proven: false, .. } => {
                 let reason = "the log does not name its columns, and it was altered, renamed or dropped before anybody \
@@ -62,14 +62,12 @@ impl<P: Images> Assembler<P> {
             // A sequence of MariaDB, which the log shows as a table.
             Answer { facts: None, .. } => None,
             Answer { facts: Some(facts), .. } => match named(columns, facts) {
-                Some(columns) => {
+                Ok(columns) => {
                     let shape = self.define(name, columns, body, Some(facts))?;
                     self.tables.know(name, Some(Arc::new(facts.clone())));
                     Some(shape)
                 }
-                None => {
-                    let reason = "the log does not name its columns, and has others than the catalogue: it was altered \
-                                  behind the log's back";
+                Err(reason) => {
                     self.stop(name, reason, batch)?;
                     None
                 }
@@ -80,7 +78,11 @@ impl<P: Images> Assembler<P> {
     }
 
     /// What a table is like from here on, by the catalogue. Otherwise the next row asks.
-    pub(super) fn learn(&mut self, name: &Name, answer: Answer<'_>) -> Result<Option<Arc<Shape<P>>>> {
+    pub(super) fn learn(
+        &mut self,
+        name: &Name,
+        answer: Answer<'_>,
+    ) -> tailwater_core::Result<Option<Arc<Shape<P>>>> {
         let facts = answer.facts.filter(|_| answer.proven);
         match (facts, at_head(facts)) {
             (Some(facts), Some(now)) => {
@@ -96,7 +98,7 @@ impl<P: Images> Assembler<P> {
     }
 
     /// Gives a table up.
-    fn stop(&mut self, name: &Name, reason: &str, batch: &mut Batch) -> Result<()> {
+    fn stop(&mut self, name: &Name, reason: &str, batch: &mut Batch) -> tailwater_core::Result<()> {
         error!(
             table = %format_args!("{}.{}", name.schema, name.table), code = error::STOPPED, reason,
             "no more of the table is carried; the other tables go on. binlog_row_metadata=FULL where the server has it; \
@@ -112,7 +114,7 @@ impl<P: Images> Assembler<P> {
     }
 
     /// Puts what changed of tables into the positions from here on.
-    pub(super) fn note(&mut self) -> Result<()> {
+    pub(super) fn note(&mut self) -> tailwater_core::Result<()> {
         if let Some(notes) = self.tables.notes()? {
             self.notes = notes;
         }
@@ -120,16 +122,18 @@ impl<P: Images> Assembler<P> {
     }
 }
 
-/// The columns of the log with what it does not say of them; `None` where they are others.
-fn named(columns: &[Described], facts: &Facts) -> Option<Vec<Described>> {
-    let known = at_head(Some(facts))?;
-    if known.len() != columns.len() {
-        return None;
-    }
+const OTHERS: &str = "the log does not name its columns, and has others than the catalogue: it was altered behind the \
+                      log's back";
+const LABELS: &str = "neither the log nor the catalogue tells the labels of an ENUM or SET: for one with a character that \
+                      takes four bytes in UTF-8 the catalogue has a question mark";
+
+/// The columns of the log with what it does not say of them; or why they cannot be told.
+fn named(columns: &[Described], facts: &Facts) -> Result<Vec<Described>, &'static str> {
+    let known = at_head(Some(facts)).filter(|known| known.len() == columns.len()).ok_or(OTHERS)?;
     columns.iter().zip(known).map(|(column, known)| one_named(column, known)).collect()
 }
 
-fn one_named(column: &Described, known: Described) -> Option<Described> {
+fn one_named(column: &Described, known: Described) -> Result<Described, &'static str> {
     let merged = Described {
         stored: column.stored,
         nullable: column.nullable,
@@ -147,5 +151,9 @@ fn one_named(column: &Described, known: Described) -> Option<Described> {
     let fits = merged.nullable == known.nullable
         && packed(merged.stored) == packed(known.stored)
         && (!packed(merged.stored) || merged.stored == known.stored);
-    (same && fits).then_some(merged)
+    let wide = merged.collation.is_some_and(|collation| collations::bytes_per_character(collation) > 3);
+    if wide && merged.labels.iter().any(|label| label.contains('?')) {
+        return Err(LABELS);
+    }
+    if same && fits { Ok(merged) } else { Err(OTHERS) }
 }

@@ -4,7 +4,7 @@
 pub(super) const BINARY: u16 = 63;
 
 /// At most.
-pub(super) fn bytes_per_character(collation: u16) -> u16 {
+pub(crate) fn bytes_per_character(collation: u16) -> u16 {
     match collation {
         // MariaDB's NO PAD collations are numbered like those with PAD.
         1025..=1279 => bytes_per_character(collation - 1024),
