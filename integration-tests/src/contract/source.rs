@@ -216,7 +216,6 @@ fn text(change: &Change<'_>) -> String {
         Change::CopyStart { table } => format!("#start {}", table.name),
         Change::CopyEnd { table } => format!("#end {}", table.name),
         Change::Message { .. } => "message".to_owned(),
-        Change::Stop { table, .. } => format!("#stop {}", table.name),
         Change::Statement(_) => "#statement".to_owned(),
     }
 }
