@@ -43,7 +43,8 @@ pub(crate) fn told(
         Statement::Create(create) if captured.table(&create.table) => {
             vec![about(Verb::Create, &create.table)]
         }
-        Statement::Alter(alter) => {
+        // And not those that are about an index alone.
+        Statement::Alter(alter) if tokens::tokens(text).first().is_some_and(|word| word.is("ALTER")) => {
             let name = alter.rename.as_ref().unwrap_or(&alter.table);
             let wanted = captured.table(name) || captured.table(&alter.table);
             if wanted { vec![about(Verb::Alter, name)] } else { Vec::new() }
@@ -58,7 +59,7 @@ pub(crate) fn told(
         Statement::Other => {
             created_database(text, reading).map(|name| of_database(text, &name, captured)).unwrap_or_default()
         }
-        Statement::Create(_) | Statement::Truncate(_) | Statement::Rows(_) => Vec::new(),
+        Statement::Create(_) | Statement::Alter(_) | Statement::Truncate(_) | Statement::Rows(_) => Vec::new(),
         Statement::Begin | Statement::Commit | Statement::Rollback | Statement::RollbackTo => Vec::new(),
         Statement::XaStart | Statement::XaCommit(_) | Statement::XaRollback(_) => Vec::new(),
     }
@@ -175,6 +176,8 @@ mod tests {
             "CREATE TABLE other (a int)",
             "TRUNCATE t",
             "CREATE INDEX i ON t (a)",
+            "DROP INDEX i ON t",
+            "CREATE UNIQUE INDEX i ON t (a)",
             "CREATE VIEW v AS SELECT 1",
             "CREATE TEMPORARY TABLE t (a int)",
             "CREATE USER u",
