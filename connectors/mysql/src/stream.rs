@@ -343,9 +343,7 @@ async fn ask(
         };
         let facts = catalog::facts(&mut guide.connection, &name).await?;
         let proven = match since {
-            Some(since) => {
-                reached && guide.scout.is_settled(&config, &since, &name, lower_case).await?
-            }
+            Some(since) => reached && guide.scout.is_settled(&config, &since, &name, lower_case).await?,
             None => false,
         };
         Ok((facts, proven))

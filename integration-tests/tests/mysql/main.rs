@@ -18,6 +18,7 @@ mod load;
 mod reshaped;
 mod servers;
 mod silent_loss;
+mod statements;
 mod tables;
 mod trouble;
 mod truth;

@@ -32,6 +32,8 @@ struct Ready {
     told: Told,
     table: Option<Arc<Table>>,
     charset: String,
+    /// Where the statement stands.
+    log_offset: u64,
 }
 
 impl Captured for Patterns {
@@ -85,7 +87,7 @@ impl<P: Images> Assembler<P> {
             Some((table, charset)) => (Some(table), charset),
             None => (told.table.as_ref().map(|(_, name)| Arc::new(unknown(name))), String::new()),
         };
-        self.telling.ready.push(Ready { told, table, charset });
+        self.telling.ready.push(Ready { told, table, charset, log_offset: self.offset });
     }
 
     /// Where the open transaction ends, while it is asked what a statement made of a table: the server may be a moment
@@ -125,7 +127,8 @@ impl<P: Images> Assembler<P> {
         if !self.name_transaction(batch)? {
             return Ok(());
         }
-        for Ready { told, table, charset } in &ready {
+        for Ready { told, table, charset, log_offset } in &ready {
+            batch.set_log_offset(*log_offset);
             let verb = told.table.as_ref().map(|(verb, _)| *verb);
             batch.statement(&Words {
                 database: told.database.as_bytes(),

@@ -59,7 +59,9 @@ pub(crate) fn told(
         Statement::Other => {
             created_database(text, reading).map(|name| of_database(text, &name, captured)).unwrap_or_default()
         }
-        Statement::Create(_) | Statement::Alter(_) | Statement::Truncate(_) | Statement::Rows(_) => Vec::new(),
+        Statement::Create(_) | Statement::Alter(_) | Statement::Truncate(_) | Statement::Rows(_) => {
+            Vec::new()
+        }
         Statement::Begin | Statement::Commit | Statement::Rollback | Statement::RollbackTo => Vec::new(),
         Statement::XaStart | Statement::XaCommit(_) | Statement::XaRollback(_) => Vec::new(),
     }
