@@ -143,17 +143,21 @@ pub(crate) async fn behind(pipeline: &Pipeline, position: &Position) -> Result<B
     }
 }
 
-/// Tables that the target is not written with any more, and why.
+/// Tables that the target is not written with any more, and why: because of the sink, or of the source.
 ///
 /// # Errors
 /// Where the target cannot be read.
-pub(crate) fn stopped_tables(pipeline: &Pipeline) -> Result<Vec<(String, String)>> {
-    match &pipeline.sink {
-        Sink::DuckDb(sink) if sink.path.exists() => {
+pub(crate) fn stopped_tables(pipeline: &Pipeline, held: &Position) -> Result<Vec<(String, String)>> {
+    match (&pipeline.sink, &pipeline.source) {
+        // It has been told of the source's too.
+        (Sink::DuckDb(sink), _) if sink.path.exists() => {
             let stopped = tailwater_duckdb::stopped_tables(sink)?;
             Ok(stopped.into_iter().map(|stopped| (stopped.table, stopped.reason)).collect())
         }
-        Sink::DuckDb(_) | Sink::Kafka(_) | Sink::Stdout(_) => Ok(Vec::new()),
+        (Sink::DuckDb(_) | Sink::Kafka(_) | Sink::Stdout(_), Source::Mysql(_)) => {
+            tailwater_mysql::stopped_tables(held)
+        }
+        (Sink::DuckDb(_) | Sink::Kafka(_) | Sink::Stdout(_), Source::Postgres(_)) => Ok(Vec::new()),
     }
 }
 

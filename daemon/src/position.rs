@@ -42,7 +42,10 @@ pub(crate) async fn position(pipeline: &Pipeline, json: bool) -> Result<Exit> {
         Err(error) => (None, Some(error.to_string())),
     };
     let age = held.as_ref().and_then(|held| held.age).map(|age| age.as_secs_f64());
-    let stopped = if held.is_some() { kinds::stopped_tables(pipeline)? } else { Vec::new() };
+    let stopped = match &held {
+        Some(held) => kinds::stopped_tables(pipeline, &held.position)?,
+        None => Vec::new(),
+    };
     let report = Report {
         pipeline: &pipeline.name,
         stopped,

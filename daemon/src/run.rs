@@ -80,7 +80,8 @@ async fn on_a_thread(
 
 /// Whoever waits for the end, like cron, must hear of tables that were left behind.
 fn whole(pipeline: &Pipeline) -> Result<()> {
-    let stopped = kinds::stopped_tables(pipeline)?;
+    let Some(held) = kinds::position(pipeline)? else { return Ok(()) };
+    let stopped = kinds::stopped_tables(pipeline, &held.position)?;
     if stopped.is_empty() {
         return Ok(());
     }

@@ -95,8 +95,8 @@ impl Server for Mysql {
     }
 }
 
-async fn kept_by(installation: Installation) {
-    let server = Arc::new(mysql::Server::start(installation, &[]));
+async fn kept_by(installation: Installation, settings: &[&str]) {
+    let server = Arc::new(mysql::Server::start(installation, settings));
     let number = AtomicU32::new(0);
     contract(async || {
         let database = format!("contract_{}", number.fetch_add(1, Ordering::Relaxed));
@@ -108,15 +108,20 @@ async fn kept_by(installation: Installation) {
 
 #[tokio::test]
 async fn mysql_9_7_keeps_the_contract() {
-    kept_by(Installation::mysql97()).await;
+    kept_by(Installation::mysql97(), &[]).await;
 }
 
 #[tokio::test]
-async fn mariadb_10_11_keeps_the_contract() {
-    kept_by(Installation::mariadb1011()).await;
+async fn mariadb_10_11_with_nothing_of_its_columns_keeps_the_contract() {
+    kept_by(Installation::mariadb1011(), &["binlog_row_metadata=NO_LOG"]).await;
+}
+
+#[tokio::test]
+async fn mysql_5_6_keeps_the_contract() {
+    kept_by(Installation::mysql56(), &[]).await;
 }
 
 #[tokio::test]
 async fn mariadb_11_8_keeps_the_contract() {
-    kept_by(Installation::mariadb118()).await;
+    kept_by(Installation::mariadb118(), &[]).await;
 }

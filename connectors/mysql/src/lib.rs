@@ -39,6 +39,7 @@ mod wire;
 pub use config::Config;
 pub use connection::Connection;
 pub use dump::{Dump, Log, Start};
+pub use notes::stopped_tables;
 pub use server::Server;
 pub use source::MysqlSource;
 pub use tailwater_transport::Pace;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tailwater_core::{Notes, Result};
+use tailwater_core::{Notes, Position, Result};
 
 use crate::ddl::Name;
 use crate::error;
@@ -67,4 +67,13 @@ pub(crate) fn write(notes: impl Iterator<Item = Note>) -> Result<Arc<Notes>> {
 pub(crate) fn read(notes: &Notes) -> Result<Vec<Note>> {
     let note = |text: &String| serde_json::from_str(text).map_err(|error| error::notes(&error.to_string()));
     notes.values().map(note).collect()
+}
+
+/// Tables of which no more is carried since a position or before, and why.
+///
+/// # Errors
+/// `Operator` where a later release wrote the position.
+pub fn stopped_tables(position: &Position) -> Result<Vec<(String, String)>> {
+    let stopped = |note: Note| Some((format!("{}.{}", note.schema, note.table), note.stopped?));
+    Ok(read(&position.notes)?.into_iter().filter_map(stopped).collect())
 }
