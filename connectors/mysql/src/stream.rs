@@ -280,6 +280,8 @@ impl Stream {
             let answer = Answer { facts: facts.as_ref(), proven };
             if self.assembler.answer(answer, batch)? == Step::Committed {
                 self.committed();
+                // Before anything that may be dropped: what was added must not go without the position behind it.
+                self.mark(batch);
             }
         }
         Ok(())
