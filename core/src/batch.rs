@@ -3,6 +3,7 @@
 //! A source fills a batch through [`Batch::transaction`], [`Batch::add_row`] and the verbs named after changes; a
 //! sink reads it through [`Batch::events`]. The loop recycles batches, so in a steady state nothing is allocated.
 
+mod statement;
 mod transaction;
 mod writer;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use transaction::TransactionEntry;
 pub use writer::RowWriter;
 
-use crate::{Change, Error, Event, Position, Result, Table};
+use crate::{Change, Error, Event, Position, Result, Table, Verb};
 
 /// One value of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +69,7 @@ enum Op {
     Copied,
     CopyEnd,
     Message { transactional: bool },
+    Statement { verb: Option<Verb>, copied: bool },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -323,7 +325,7 @@ impl Batch {
         self.next_ordinal += match op {
             Op::Insert | Op::Update | Op::UpdateWithOld | Op::Delete => 1,
             Op::Truncate | Op::Copied | Op::Message { .. } => 1,
-            Op::Shape | Op::Drop | Op::Stop | Op::CopyStart | Op::CopyEnd => 0,
+            Op::Shape | Op::Drop | Op::Stop | Op::Statement { .. } | Op::CopyStart | Op::CopyEnd => 0,
         };
     }
 
@@ -388,6 +390,9 @@ impl Batch {
                 content: span(&self.bytes, new.cells[1]),
                 transactional,
             },
+            Op::Statement { verb, copied } => {
+                Change::Statement(statement::told(new, verb.map(|verb| (verb, table())), copied))
+            }
         };
         let ordinal = transaction.first_ordinal + u64::from(entry.ordinal);
         let transaction = transaction.told(&self.bytes);

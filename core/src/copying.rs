@@ -66,6 +66,8 @@ pub struct Copying {
     pieces: mpsc::Receiver<Piece>,
     sessions: JoinSet<Result<()>>,
     started: bool,
+    /// What is told before the first row.
+    preface: Batch,
     waiting: Option<Piece>,
 }
 
@@ -130,7 +132,17 @@ impl Copying {
             let (ranges, snapshot) = (Arc::clone(&ranges), Arc::clone(&snapshot));
             running.spawn(run(session, Work { ranges, pieces: sender.clone(), snapshot }));
         }
-        Self { snapshot, tables, pieces, sessions: running, started: false, waiting: None }
+        let preface = Batch::default();
+        Self { snapshot, tables, pieces, sessions: running, started: false, preface, waiting: None }
+    }
+
+    /// Adds to what is told before the first row.
+    ///
+    /// # Errors
+    /// Those of `add`, and as [`Batch::transaction`].
+    pub fn tell(&mut self, add: impl FnOnce(&mut Batch) -> Result<()>) -> Result<()> {
+        self.preface = self.snapshot.batch()?;
+        add(&mut self.preface)
     }
 
     /// Adds what the sessions have read. True once the copy is whole, and `batch.to` is where the stream goes on.
@@ -163,6 +175,9 @@ impl Copying {
 
     /// Every table starts empty, whatever an interrupted copy left.
     fn start(&mut self, batch: &mut Batch) -> Result<()> {
+        if self.preface.has_events() {
+            batch.adopt(&mut self.preface);
+        }
         self.snapshot.name(batch)?;
         batch.to.source.clone_from(&self.snapshot.source);
         batch.to.stream.clear();

@@ -33,6 +33,35 @@ pub enum Change<'a> {
     CopyEnd { table: &'a Arc<Table> },
     /// A message somebody wrote into the log (`pg_logical_emit_message`).
     Message { prefix: &'a [u8], content: &'a [u8], transactional: bool },
+    /// A statement that makes, changes or removes tables or databases, in its own words: for whoever hands those on. What it
+    /// means for a table that is carried, [`Change::Shape`] and [`Change::Drop`] tell. Only from a source that is asked for it.
+    Statement(Statement<'a>),
+}
+
+/// The words of a [`Change::Statement`], and what they do.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement<'a> {
+    /// The database that it is about; empty where it is about none.
+    pub database: &'a [u8],
+    /// Its words; of a statement about several tables, those about one of them.
+    pub text: &'a [u8],
+    /// The table that it is about, as it is afterwards. One without columns is gone, or nobody can tell any more what they were.
+    pub table: Option<(Verb, &'a Arc<Table>)>,
+    /// The character set of the table's columns that have none of their own; empty where unknown.
+    pub charset: &'a [u8],
+    /// Nobody ran it: it would bring about what the first copy finds.
+    pub copied: bool,
+}
+
+/// What a statement does to a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// It came to be.
+    Create,
+    /// It has other columns, another name, another key.
+    Alter,
+    /// It went.
+    Drop,
 }
 
 /// The source transaction of an event.
@@ -71,7 +100,7 @@ pub struct Event<'a> {
     /// In which transaction.
     pub transaction: Transaction<'a>,
     /// Its number inside the transaction, from 0, counting rows, truncates and messages. Events that a restart may add
-    /// (shapes, copy marks) have the number of the one that follows.
+    /// (shapes, copy marks), and statements, have the number of the one that follows.
     pub ordinal: u64,
     /// Where in the source's log the change itself stands, in bytes (Postgres: the LSN; MySQL: the offset in the binlog
     /// file, which all rows of one log event share). For a copied row, where its snapshot stands; 0 where unknown.

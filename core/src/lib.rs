@@ -34,7 +34,7 @@ pub mod table;
 
 pub use batch::{Batch, Row, RowId, RowWriter, Value};
 pub use error::{Error, ErrorKind, Result};
-pub use event::{Change, Event, Transaction};
+pub use event::{Change, Event, Statement, Transaction, Verb};
 pub use finding::{Finding, Severity};
 pub use position::{CopyProgress, Notes, Position};
 pub use sink::{Guarantee, Sink};

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::json::{write_string, write_value};
-use crate::{Change, Column, Event, Fill, Row, Table, Transaction, Value};
+use crate::{Change, Column, Event, Fill, Row, Statement, Table, Transaction, Value};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,7 +152,10 @@ impl Lines {
                 self.columns(out, table);
             }
             Change::Message { prefix, content, transactional: _ } => {
-                self.message(out, prefix, content, event)
+                self.words(out, "message", [("prefix", prefix), ("content", content)], event)
+            }
+            Change::Statement(Statement { database, text, .. }) => {
+                self.words(out, "statement", [("schema", database), ("text", text)], event)
             }
         }
     }
@@ -264,11 +267,11 @@ impl Lines {
         close(out, b']');
     }
 
-    fn message(&self, out: &mut Vec<u8>, prefix: &[u8], content: &[u8], event: &Event<'_>) {
-        self.open(out, "message");
+    fn words(&self, out: &mut Vec<u8>, kind: &str, words: [(&str, &[u8]); 2], event: &Event<'_>) {
+        self.open(out, kind);
         out.extend_from_slice(&self.source);
         self.place(out, event.ordinal);
-        for (name, text) in [("prefix", prefix), ("content", content)] {
+        for (name, text) in words {
             out.push(b',');
             key(out, self.format, name);
             write_string(out, text);

@@ -54,6 +54,16 @@ impl Patterns {
         (hit(false) || self.0.iter().all(|pattern| pattern.excludes)) && !hit(true)
     }
 
+    /// Whether a table of that schema may be wanted.
+    #[must_use]
+    pub fn may_match(&self, schema: &str) -> bool {
+        let speaks = |pattern: &&Pattern| glob(&pattern.schema, schema);
+        let all = |pattern: &Pattern| pattern.table == [Piece::AnyMany];
+        let mut taken_in = self.0.iter().filter(|pattern| !pattern.excludes).peekable();
+        (taken_in.peek().is_none() || taken_in.any(|pattern| speaks(&pattern)))
+            && !self.0.iter().filter(speaks).any(|pattern| pattern.excludes && all(pattern))
+    }
+
     /// The patterns, as written.
     pub fn iter(&self) -> impl Iterator<Item = &Pattern> {
         self.0.iter()

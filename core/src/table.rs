@@ -53,6 +53,10 @@ pub struct Declared {
     pub base_type: String,
     /// The labels of an enumerated type, or of the elements of an array of one, in order.
     pub labels: Vec<String>,
+    /// The character set of text, by the source's name for it; empty where it has none, or the source tells none.
+    pub charset: String,
+    /// A row that does not name the column gets the next number.
+    pub numbered: bool,
 }
 
 /// What older rows hold in a column that has been added.

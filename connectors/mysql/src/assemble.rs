@@ -21,6 +21,7 @@ use crate::place::{Id, Place, Spot};
 use crate::shapes::{self, Facts, Hint};
 
 mod plan;
+pub(crate) mod statements;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -120,6 +121,8 @@ enum Why {
     Truncated,
     /// It was created.
     Created,
+    /// What is told of the statement: what the table is like after it.
+    Told,
 }
 
 /// What the catalogue has of a table.
@@ -140,6 +143,8 @@ pub struct Settings {
     pub lower_case: bool,
     /// Who the server is: [`Position::source`].
     pub source: String,
+    /// Statements are told in their own words.
+    pub statements: bool,
     /// The log does not name columns, as far as the server's setting tells.
     pub unnamed: bool,
 }
@@ -150,6 +155,7 @@ pub struct Assembler<P> {
     settings: Settings,
     tables: Tables<P>,
     numbers: HashMap<u64, Numbered<P>>,
+    telling: statements::Telling,
     /// What is to be looked up, one after the other.
     asked: VecDeque<Asked>,
     /// What the position after the last commit has to remember.
@@ -186,6 +192,7 @@ impl<P: Images> Assembler<P> {
             settings,
             tables: Tables::default(),
             numbers: HashMap::new(),
+            telling: statements::Telling::default(),
             asked: VecDeque::new(),
             notes: Arc::default(),
             open: None,
@@ -405,6 +412,7 @@ impl<P: Images> Assembler<P> {
             held.push(event);
             return if self.held_bytes > HELD_BYTES_MAX { Err(error::xa_too_large()) } else { Ok(()) };
         }
+        self.tell_statements(batch)?;
         self.emit(rows, &shape, self.offset, batch)
     }
 

@@ -79,17 +79,20 @@ fn named(row: Vec<Option<String>>) -> Option<(Name, Vec<Option<String>>)> {
 /// A few questions, however many tables there are. `which` goes on after the name of a schema's column.
 async fn read(connection: &mut Connection, which: &str) -> Result<BTreeMap<Name, Facts>> {
     let sql = format!(
-        "SELECT t.table_schema, t.table_name, e.transactions, t.table_type FROM information_schema.tables t \
+        "SELECT t.table_schema, t.table_name, e.transactions, t.table_type, t.table_collation FROM information_schema.tables t \
          LEFT JOIN information_schema.engines e ON e.engine = t.engine \
          WHERE t.table_type IN ({TABLE_TYPES}) AND t.table_schema {which}"
     );
     let rows = connection.query(&sql).await?;
     let table = |row| {
         let (name, rest) = named(row)?;
-        let [transactions, kind] = <[_; 2]>::try_from(rest).ok()?;
+        let [transactions, kind, collation] = <[_; 3]>::try_from(rest).ok()?;
         let transactional = transactions.as_deref() == Some("YES");
         let versioned = kind.as_deref() == Some("SYSTEM VERSIONED");
-        Some((name, Facts { transactional, versioned, ..Facts::default() }))
+        // The name of a collation begins with that of its character set.
+        let charset =
+            collation.and_then(|name| name.split('_').next().map(str::to_owned)).unwrap_or_default();
+        Some((name, Facts { transactional, versioned, charset, ..Facts::default() }))
     };
     let mut found: BTreeMap<Name, Facts> = rows.into_iter().filter_map(table).collect();
     let collations = collations(connection).await?;
@@ -151,7 +154,9 @@ fn column(row: Vec<Option<String>>, collations: &HashMap<String, u16>) -> Option
         column_type: column_type?,
         nullable: nullable.as_deref() == Some("YES"),
         default,
-        collation: charset.and_then(|charset| collations.get(&charset).copied()),
+        collation: charset.as_ref().and_then(|charset| collations.get(charset).copied()),
+        charset: charset.unwrap_or_default(),
+        numbered: extra.contains("AUTO_INCREMENT"),
         octets: octets.and_then(|octets| octets.parse().ok()),
         // Its place follows from the index.
         key: (key.as_deref() == Some("PRI")).then_some(0),

@@ -24,6 +24,8 @@ pub struct Config {
     pub heartbeat: Duration,
     /// While only foreign changes pass, the position moves at most this often.
     pub idle_position_interval: Duration,
+    /// Statements that make, change or remove tables are told too, as [`tailwater_core::Change::Statement`].
+    pub statements: bool,
 }
 
 impl Config {
@@ -38,6 +40,7 @@ impl Config {
             copy_workers: 3,
             heartbeat: Duration::from_secs(10),
             idle_position_interval: Duration::from_secs(1),
+            statements: false,
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::copytext::Printed;
 use crate::ddl::Name;
 use crate::error;
 use crate::notes::{self, Note};
+use crate::preface::Preface;
 use crate::quote;
 use crate::server::{FilePosition, Server};
 use crate::shapes::{self, Facts};
@@ -78,6 +79,13 @@ pub(crate) async fn begin(config: &Config, server: &Server, source: String) -> R
         let Some(session) = sessions.first_mut() else { break };
         ranges.extend(cut(session, index, one).await?);
     }
+    let preface = match sessions.first_mut().filter(|_| config.statements) {
+        Some(session) => {
+            let tables: Vec<_> = sources.iter().map(|one| &one.table).collect();
+            Preface::read(session, &tables).await.doing(|| "look at what makes the tables")?
+        }
+        None => Preface::default(),
+    };
     let tables = sources.iter().enumerate().map(|(index, one)| Copied {
         table: Arc::clone(&one.table),
         progress: CopyProgress { rows_estimated: one.rows_estimated, ..CopyProgress::default() },
@@ -94,9 +102,11 @@ pub(crate) async fn begin(config: &Config, server: &Server, source: String) -> R
     let snapshot = Snapshot { source, stream, notes, id, log_file, log_offset, time_us: now_us() };
     let sources: Arc<[Source]> = sources.into();
     let sessions = sessions.into_iter().map(|session| (session, Arc::clone(&sources))).collect();
-    Ok(Copying::begin(snapshot, tables, ranges, sessions, |(session, sources), work| {
+    let mut copying = Copying::begin(snapshot, tables, ranges, sessions, |(session, sources), work| {
         run(session, sources, work)
-    }))
+    });
+    copying.tell(|batch| preface.tell(batch))?;
+    Ok(copying)
 }
 
 /// MariaDB: sessions whose snapshots stand at the same place.

@@ -5,10 +5,12 @@
 
 mod columns;
 mod tokens;
+mod told;
 
 use tokens::Token;
 
 pub use columns::{Change, Given};
+pub(crate) use told::{Captured, Told, told};
 
 /// A table's full name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

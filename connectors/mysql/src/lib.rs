@@ -23,6 +23,7 @@ mod notes;
 mod open;
 mod pending;
 pub mod place;
+mod preface;
 pub mod quote;
 pub mod rows;
 mod scout;

@@ -146,6 +146,8 @@ fn shape_of(name: &Name, column: &Described, kind: &Type, facts: Option<&Facts>)
             default: facts.and_then(|facts| facts.default.clone()),
             base_type,
             labels: column.labels.clone(),
+            charset: facts.map(|facts| facts.charset.clone()).unwrap_or_default(),
+            numbered: facts.is_some_and(|facts| facts.numbered),
         },
     })
 }

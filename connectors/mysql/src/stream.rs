@@ -116,7 +116,8 @@ impl Stream {
         let connection = Connection::open(&config.url).await.doing(|| "open a session for the log")?;
         let log = connection.dump(&dump).await?;
         let caught_up = event == 0 && place.includes(&head);
-        let settings = Settings { tables: config.tables.clone(), lower_case, source, unnamed };
+        let (tables, statements) = (config.tables.clone(), config.statements);
+        let settings = Settings { tables, lower_case, source, unnamed, statements };
         let mut assembler = Assembler::new(settings, place, event);
         for (name, facts) in catalog::all_facts(&mut catalogue, &config.tables).await? {
             assembler.prime(&name, &facts);
@@ -266,7 +267,8 @@ impl Stream {
                 Catalogue::Idle(guide) => {
                     let (config, lower_case) = (Arc::clone(&self.config), self.lower_case);
                     let asked = (name.clone(), since.cloned());
-                    Catalogue::Asked(Box::pin(ask(guide, config, asked, lower_case)))
+                    let reached = self.assembler.must_be_reached();
+                    Catalogue::Asked(Box::pin(ask(guide, config, asked, (lower_case, reached))))
                 }
                 Catalogue::Asked(question) => Catalogue::Asked(question),
                 Catalogue::AskedAll(_) | Catalogue::Gone => return Err(error::ended()),
@@ -278,6 +280,8 @@ impl Stream {
             let answer = Answer { facts: facts.as_ref(), proven };
             if self.assembler.answer(answer, batch)? == Step::Committed {
                 self.committed();
+                // Before anything that may be dropped: what was added must not go without the position behind it.
+                self.mark(batch);
             }
         }
         Ok(())
@@ -332,12 +336,16 @@ async fn ask(
     mut guide: Box<Guide>,
     config: Arc<Config>,
     (name, since): (Name, Option<Spot>),
-    lower_case: bool,
+    (lower_case, reached): (bool, Option<Place>),
 ) -> (Box<Guide>, Result<(Option<Facts>, bool)>) {
     let answer = async {
+        let reached = match reached {
+            Some(place) => continuity::reached(&mut guide.connection, &place).await?,
+            None => true,
+        };
         let facts = catalog::facts(&mut guide.connection, &name).await?;
         let proven = match since {
-            Some(since) => guide.scout.is_settled(&config, &since, &name, lower_case).await?,
+            Some(since) => reached && guide.scout.is_settled(&config, &since, &name, lower_case).await?,
             None => false,
         };
         Ok((facts, proven))

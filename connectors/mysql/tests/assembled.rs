@@ -56,7 +56,13 @@ struct Reading {
 impl Reading {
     fn new(place: Place, skip: u64) -> Self {
         let tables = Patterns::parse(["*.*"]).unwrap();
-        let settings = Settings { tables, lower_case: false, source: "test".to_owned(), unnamed: false };
+        let settings = Settings {
+            tables,
+            lower_case: false,
+            source: "test".to_owned(),
+            unnamed: false,
+            statements: false,
+        };
         let mut batch = Batch::default();
         batch.reset(&Position::default(), 1 << 24);
         Self {

@@ -252,7 +252,7 @@ fn kind(event: &Event<'_>) -> Option<Kind> {
         Change::Delete { .. } => Some(Kind::Delete),
         Change::Truncate { .. } => Some(Kind::Truncate),
         Change::Message { .. } => Some(Kind::Message),
-        Change::Shape { .. } | Change::Drop { .. } | Change::Stop { .. } => None,
+        Change::Shape { .. } | Change::Drop { .. } | Change::Stop { .. } | Change::Statement(_) => None,
         Change::CopyStart { .. } | Change::Copied { .. } | Change::CopyEnd { .. } => None,
     }
 }

@@ -112,6 +112,9 @@ fn declared(row: &TableRow, number: u32, type_oid: u32, modifier: i32) -> Declar
         default: now.and_then(|now| now.default_sql.clone()),
         base_type: row.types.base_type(type_oid, modifier),
         labels: row.types.labels(type_oid),
+        // Nobody asks for them.
+        charset: String::new(),
+        numbered: false,
     }
 }
 

@@ -495,7 +495,8 @@ impl FakeSink {
                 | Change::Shape { .. }
                 | Change::Drop { .. }
                 | Change::Stop { .. }
-                | Change::Message { .. } => panic!("the source sends no such thing: {event:?}"),
+                | Change::Message { .. }
+                | Change::Statement(_) => panic!("the source sends no such thing: {event:?}"),
             }
         }
     }

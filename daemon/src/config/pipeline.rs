@@ -114,11 +114,21 @@ pub(crate) fn parse(file: &Path, text: String, env: &Variables) -> Result<Pipeli
     let root = Section::root(&document, &lookup, &table, &["source", "sink", "pipeline"])?;
     let name = pipeline_name(file, &document)?;
     let mut reading = Reading { document: &document, folder, name: &name, claims: Vec::new() };
-    let source = reading.source(&root)?;
-    let sink = reading.sink(&root)?;
+    let (mut source, mut sink) = (reading.source(&root)?, reading.sink(&root)?);
+    agree_on_statements(&mut source, &mut sink);
     let options = options(&root)?;
     let claims = reading.claims;
     Ok(Pipeline { name, file: file.to_path_buf(), source, sink, options, claims })
+}
+
+/// Statements are told where the sink wants them, and not waited for where the source has none: Debezium's connector for
+/// Postgres takes `include.schema.changes` and writes nothing either.
+fn agree_on_statements(source: &mut Source, sink: &mut Sink) {
+    let Sink::Kafka(kafka) = sink else { return };
+    match source {
+        Source::Mysql(mysql) => mysql.statements = kafka.wants_statements(),
+        Source::Postgres(_) => kafka.debezium.schema_changes = false,
+    }
 }
 
 /// Slot and publication are named after the pipeline, so its name must be one that Postgres takes for a slot.

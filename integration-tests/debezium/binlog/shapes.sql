@@ -21,6 +21,7 @@ ALTER TABLE grown DROP COLUMN remark;
 INSERT INTO grown VALUES (5, 5, 'sad');
 -- step
 ALTER TABLE grown MODIFY extra bigint NOT NULL;
+-- step
 ALTER TABLE grown ADD COLUMN price decimal(10,2) NOT NULL DEFAULT 1.50;
 INSERT INTO grown (id, extra) VALUES (6, 6);
 -- step

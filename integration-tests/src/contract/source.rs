@@ -216,6 +216,7 @@ fn text(change: &Change<'_>) -> String {
         Change::CopyStart { table } => format!("#start {}", table.name),
         Change::CopyEnd { table } => format!("#end {}", table.name),
         Change::Message { .. } => "message".to_owned(),
+        Change::Statement(_) => "#statement".to_owned(),
     }
 }
 

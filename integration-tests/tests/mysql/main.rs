@@ -20,6 +20,7 @@ mod renamed;
 mod reshaped;
 mod servers;
 mod silent_loss;
+mod statements;
 mod tables;
 mod trouble;
 mod truth;

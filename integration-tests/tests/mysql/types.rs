@@ -54,7 +54,7 @@ impl Held {
                     self.reshape(table);
                     self.of(table).rows.clear();
                 }
-                Change::CopyEnd { .. } | Change::Message { .. } => {}
+                Change::CopyEnd { .. } | Change::Message { .. } | Change::Statement(_) => {}
             }
         }
         self.end.clone_from(&batch.to);

@@ -64,8 +64,8 @@ pub(crate) fn apply(store: &mut Store, batch: &Batch, keys: &mut Keys) -> Result
                 runs.store.copy_start(table)?;
             }
             Change::CopyEnd { table } => runs.store.copy_end(table.id)?,
-            // It is for its readers at the source.
-            Change::Message { .. } => {}
+            // They are for their readers at the source.
+            Change::Message { .. } | Change::Statement(_) => {}
         }
     }
     runs.end_all()

@@ -104,7 +104,8 @@ impl<'a, 'k> Fold<'a, 'k> {
             | Change::Stop { .. }
             | Change::CopyStart { .. }
             | Change::CopyEnd { .. }
-            | Change::Message { .. } => Ok(()),
+            | Change::Message { .. }
+            | Change::Statement(_) => Ok(()),
         }
     }
 
@@ -223,7 +224,8 @@ impl<'a> Bag<'a> {
                 | Change::Stop { .. }
                 | Change::CopyStart { .. }
                 | Change::CopyEnd { .. }
-                | Change::Message { .. } => {}
+                | Change::Message { .. }
+                | Change::Statement(_) => {}
             }
         }
         Ok(bag)

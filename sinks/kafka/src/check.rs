@@ -69,6 +69,7 @@ fn encryption(config: &Config, findings: &mut Vec<Finding>) {
 fn wanted(config: &Config, tables: &[Arc<Table>], findings: &mut Vec<Finding>) -> Vec<Wanted> {
     let mut routes = Routes::new(config.naming.clone());
     routes.position(&config.position_topic);
+    routes.keep_for_statements(config.statements_topic());
     let mut topics: Vec<Wanted> = Vec::new();
     let mut encoder = match config.format {
         Format::Debezium => Some(Debezium::events(config.debezium.clone())),

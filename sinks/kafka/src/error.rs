@@ -17,7 +17,7 @@
 //! | TW-KAFKA-013 | operator | the stored position cannot be read | use the release that wrote it |
 //! | TW-KAFKA-014 | operator | a topic has another number of partitions than before | `partition_change = "accept"`, or a new topic |
 //! | TW-KAFKA-015 | operator | a table's name makes no topic name | another `topic` pattern |
-//! | TW-KAFKA-016 | operator | two tables make the same topic name, or one that of the position topic | another `topic` pattern, or another `position_topic` |
+//! | TW-KAFKA-016 | operator | two tables make the same topic name, or one that of the position topic or of statements | another `topic` pattern, or another `position_topic` |
 //! | TW-KAFKA-017 | transient | any other error of the brokers | see the message |
 //! | TW-KAFKA-018 | operator | the brokers do not take a record or a request | see the message; for a compacted topic give the table a key |
 //! | TW-KAFKA-019 | transient | a transaction that somebody left open hides the position | wait until it times out |
@@ -27,7 +27,6 @@
 //! | TW-KAFKA-023 | operator | `message.key.columns` names a column that a table it matches does not have | correct it |
 //! | TW-KAFKA-024 | operator | two fields of a row would have the same name | another `add.fields.prefix`, another name in `add.fields`, or another `field.name.adjustment.mode` |
 //! | TW-KAFKA-025 | operator | a pipeline that is to begin at another reader's position has one already | another name for the file, or remove the position topic |
-//! | TW-KAFKA-026 | operator | `include.schema.changes = true` for MySQL or MariaDB, whose statements are not kept | set it to false |
 //! | TW-KAFKA-030 | warning of `check` | a topic has one replica only, or may lose acknowledged records | raise its replication or `min.insync.replicas` |
 //! | TW-KAFKA-031 | warning of `check` | a setting of a topic or of the brokers cannot be read, so it is not checked | give the right to describe configurations |
 //! | TW-KAFKA-032 | warning of `check` | `batch.size` is more than a topic's `max.message.bytes` | lower `batch.size` |
@@ -344,6 +343,15 @@ pub(crate) fn position_not_alone(topic: &str, what: &str) -> Error {
     )
 }
 
+/// Who reads statements would find rows among them.
+pub(crate) fn statements_not_alone(topic: &str, table: &str) -> Error {
+    let message =
+        format!("{table} would go to {topic}, which `include.schema.changes` fills with statements");
+    Error::operator("TW-KAFKA-016", message).remedy(
+        "write another `topic` below [sink.kafka], or \"include.schema.changes\" = false below [sink.kafka.debezium]",
+    )
+}
+
 pub(crate) fn position_hidden(topic: &str) -> Error {
     Error::transient(
         "TW-KAFKA-019",
@@ -365,14 +373,6 @@ pub(crate) fn key_column_unknown(table: &str, asked: &str) -> Error {
     let message = format!("`message.key.columns` asks for {asked}, but {table} has no such column");
     Error::operator("TW-KAFKA-023", message).remedy(
         "correct `message.key.columns` below [sink.kafka.debezium]; its columns are regular expressions too",
-    )
-}
-
-pub(crate) fn no_schema_changes() -> Error {
-    let message = "`include.schema.changes` asks for the statements that change tables, which are not read from the log: \
-                   no record of them can be written";
-    Error::operator("TW-KAFKA-026", message).remedy(
-        "\"include.schema.changes\" = false below [sink.kafka.debezium]; with `schemas.enable` each record says what its table is",
     )
 }
 

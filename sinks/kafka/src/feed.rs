@@ -127,7 +127,7 @@ fn counts(event: &Event<'_>) -> bool {
             true
         }
         Change::Message { transactional, .. } => transactional,
-        Change::Shape { .. } | Change::Drop { .. } | Change::Stop { .. } => false,
+        Change::Shape { .. } | Change::Drop { .. } | Change::Stop { .. } | Change::Statement(_) => false,
         Change::CopyStart { .. } | Change::Copied { .. } | Change::CopyEnd { .. } => false,
     }
 }

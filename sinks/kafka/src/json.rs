@@ -84,7 +84,7 @@ impl Encode for Json {
             Change::Truncate { table } | Change::Shape { table } | Change::Drop { table } => (table, None),
             Change::Stop { table, .. } => (table, None),
             Change::CopyStart { table } | Change::CopyEnd { table } => (table, None),
-            Change::Message { .. } => {
+            Change::Message { .. } | Change::Statement(_) => {
                 let value = self.line(event, place, out);
                 let route = routes.other(&self.messages, "messages");
                 out.add(route, None, Some(value));

@@ -177,6 +177,19 @@ impl Config {
         }
     }
 
+    /// Whether the source is to tell the statements that change tables.
+    #[must_use]
+    pub fn wants_statements(&self) -> bool {
+        match self.format {
+            Format::Debezium | Format::Row => self.debezium.schema_changes,
+            Format::Json => false,
+        }
+    }
+
+    fn statements_topic(&self) -> Option<String> {
+        self.wants_statements().then(|| self.debezium.statements_topic())
+    }
+
     /// Refuses a position topic that is meant for other records too.
     fn position_alone(&self) -> Result<()> {
         if self.other_topics().contains(&self.position_topic) {

@@ -40,6 +40,8 @@ pub(crate) struct Routes {
     made_from: HashMap<String, (String, u64)>,
     /// The topic of the position, which no table may be written to.
     position: Option<String>,
+    /// Likewise that of statements, where there is one.
+    statements: Option<String>,
 }
 
 /// The longest name that Kafka takes.
@@ -103,14 +105,15 @@ impl Naming {
 
 impl Routes {
     pub(crate) fn new(naming: Naming) -> Self {
-        Self { naming, all: Vec::new(), index: HashMap::new(), made_from: HashMap::new(), position: None }
+        let (all, index, made_from) = (Vec::new(), HashMap::new(), HashMap::new());
+        Self { naming, all, index, made_from, position: None, statements: None }
     }
 
     /// The route of the rows of `table`, whose records have the columns `key` for their key.
     ///
     /// # Errors
-    /// `Operator` where the name is too long for Kafka, is that of the position topic, or of another table's although
-    /// the pattern means them to have one each.
+    /// `Operator` where the name is too long for Kafka, is that of the position topic or of statements, or of another
+    /// table's although the pattern means them to have one each.
     pub(crate) fn table(&mut self, table: &Table, key: &[usize]) -> Result<Route> {
         let topic = self.naming.topic(&table.schema, &table.name);
         if topic.len() > TOPIC_NAME_MAX || matches!(topic.as_str(), "" | "." | "..") {
@@ -118,6 +121,9 @@ impl Routes {
         }
         if self.position.as_ref() == Some(&topic) {
             return Err(error::position_not_alone(&topic, &table.full_name()));
+        }
+        if self.statements.as_ref() == Some(&topic) {
+            return Err(error::statements_not_alone(&topic, &table.full_name()));
         }
         let parts = self.naming.parts(&table.schema, &table.name);
         let (owner, id) = self.made_from.entry(topic.clone()).or_insert_with(|| (parts.clone(), table.id));
@@ -139,7 +145,12 @@ impl Routes {
         self.other(topic, "the position")
     }
 
-    /// The route to `topic` for records that belong to no table: messages, transactions, heartbeats.
+    /// No table may be written to `topic`, which is for statements.
+    pub(crate) fn keep_for_statements(&mut self, topic: Option<String>) {
+        self.statements = topic;
+    }
+
+    /// The route to `topic` for records that belong to no table: messages, transactions, heartbeats, statements.
     pub(crate) fn other(&mut self, topic: &str, about: &str) -> Route {
         self.add(Target { topic: topic.to_owned(), about: about.to_owned(), key_columns: Vec::new() })
     }
@@ -244,6 +255,14 @@ mod tests {
         let error = routes.table(&table("a", "p"), &[0]).unwrap_err();
         assert_eq!(error.code(), "TW-KAFKA-016", "{error}");
         routes.table(&table("a", "q"), &[0]).unwrap();
+    }
+
+    #[test]
+    fn no_table_is_written_to_the_topic_of_statements() {
+        let mut routes = Routes::new(naming("{prefix}"));
+        routes.keep_for_statements(Some("shop".to_owned()));
+        let error = routes.table(&table("a", "t"), &[0]).unwrap_err();
+        assert_eq!(error.code(), "TW-KAFKA-016", "{error}");
     }
 
     #[test]

@@ -87,6 +87,7 @@ impl Sink for Kafka {
 
         let mut routes = Routes::new(config.naming.clone());
         let position_route = routes.position(&config.position_topic);
+        routes.keep_for_statements(config.statements_topic());
         producer.add_route(&config.position_topic, "the position", 1)?;
         let encoder: Box<dyn Encode> = match config.format {
             Format::Debezium => Box::new(Debezium::events(config.debezium.clone())),

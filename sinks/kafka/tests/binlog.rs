@@ -83,6 +83,7 @@ impl Given {
                     default: default.clone(),
                     base_type: spelled.clone(),
                     labels: labels.clone(),
+                    ..Declared::default()
                 },
             });
         let columns: Vec<Column> = columns.collect();

@@ -48,6 +48,7 @@ impl Encoder {
             Change::Insert { .. } | Change::Update { .. } | Change::Delete { .. } => true,
             Change::Truncate { .. } | Change::Shape { .. } => true,
             Change::Drop { .. } | Change::Stop { .. } => true,
+            Change::Statement(statement) => !statement.copied,
         };
         self.open_line = Some(OpenLine { start: self.out.len(), streamed });
         self.lines.write(&mut self.out, event);

@@ -295,6 +295,10 @@ impl<P: Images> Assembler<P> {
                 let now = now.filter(|now| followed.is_as_heard(now));
                 now.map(|now| self.define(&name, now, &[], answer.facts)).transpose()?
             }
+            Why::Told => {
+                self.answer_statement(&name, answer);
+                None
+            }
             Why::Created => now.map(|now| self.define(&name, now, &[], answer.facts)).transpose()?,
         };
         if let Some(shape) = shape {
@@ -349,7 +353,7 @@ impl<P: Images> Assembler<P> {
         self.note()
     }
 
-    fn shaped(
+    pub(super) fn shaped(
         &self,
         name: &Name,
         columns: Vec<Described>,
@@ -396,7 +400,7 @@ pub(super) fn at_head(facts: Option<&Facts>) -> Option<Vec<Described>> {
 }
 
 /// Whether a sink need not be told of the second after the first. What older rows held in a column it knows from before.
-fn alike(one: &Table, other: &Table) -> bool {
+pub(super) fn alike(one: &Table, other: &Table) -> bool {
     let alike = |(one, other): (&Column, &Column)| {
         let other = Column { fill: one.fill.clone(), ..other.clone() };
         *one == other

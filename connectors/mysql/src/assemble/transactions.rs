@@ -95,6 +95,8 @@ impl<P: Images> Assembler<P> {
         if open.skip {
             return self.commit(batch);
         }
+        self.hear_words(query, &statement)?;
+        let Some(open) = &mut self.open else { return Err(out_of_place("a statement")) };
         match statement {
             Statement::Begin => open.begun = true,
             Statement::XaStart => {
@@ -120,6 +122,9 @@ impl<P: Images> Assembler<P> {
 
     /// After a statement: whether the transaction ends with it.
     pub(super) fn after_statement(&mut self, batch: &mut Batch) -> Result<Step> {
+        if self.must_ask() {
+            return Ok(Step::Asks);
+        }
         match &self.open {
             Some(open) if !open.begun => self.commit(batch),
             Some(_) | None => Ok(Step::Continue),
@@ -127,6 +132,7 @@ impl<P: Images> Assembler<P> {
     }
 
     pub(super) fn commit(&mut self, batch: &mut Batch) -> Result<Step> {
+        self.tell_statements(batch)?;
         let Some(open) = self.open.take() else { return Err(out_of_place("a commit")) };
         if open.held.as_ref().is_some_and(|held| !held.is_empty()) {
             return Err(out_of_place("a plain commit of an XA transaction"));
@@ -197,7 +203,7 @@ pub(crate) fn statement(query: &Query<'_>, lower_case: bool) -> Result<Statement
 }
 
 /// The statement as UTF-8.
-fn text_of<'q>(query: &Query<'q>) -> Result<Cow<'q, str>> {
+pub(super) fn text_of<'q>(query: &Query<'q>) -> Result<Cow<'q, str>> {
     // What is not ASCII counts only where it names a table or a column.
     if query.text.is_ascii() {
         return Ok(String::from_utf8_lossy(query.text));

@@ -1,6 +1,7 @@
 //! A statement's words. Comments go, except those that the server executes; nothing is copied that need not be.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// One word of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,18 @@ pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
         tokens.push(token);
     }
     tokens
+}
+
+/// The same, each word with where it stands.
+pub(crate) fn placed(text: &str) -> Vec<(Token<'_>, Range<usize>)> {
+    let mut lexer = Lexer { rest: text, executed: false };
+    let mut tokens = Vec::new();
+    loop {
+        lexer.skip_blanks();
+        let start = text.len() - lexer.rest.len();
+        let Some(token) = lexer.next() else { return tokens };
+        tokens.push((token, start..text.len() - lexer.rest.len()));
+    }
 }
 
 struct Lexer<'a> {

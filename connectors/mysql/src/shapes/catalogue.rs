@@ -19,6 +19,9 @@ pub struct Facts {
     /// MariaDB: `WITH SYSTEM VERSIONING`.
     #[serde(skip_serializing_if = "is_not")]
     pub versioned: bool,
+    /// Of columns that do not say another.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub charset: String,
 }
 
 /// A column, as `information_schema.COLUMNS` has it.
@@ -41,12 +44,18 @@ pub struct ColumnFacts {
     /// `ID` of `COLLATION_NAME` in `information_schema.COLLATIONS`; `None` for what has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collation: Option<u16>,
+    /// `CHARACTER_SET_NAME`; empty for what has none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub charset: String,
     /// `CHARACTER_OCTET_LENGTH`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub octets: Option<u64>,
     /// Its place in the primary key, or in the unique index that the server takes for one, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<u16>,
+    /// `EXTRA` says `AUTO_INCREMENT`.
+    #[serde(skip_serializing_if = "is_not")]
+    pub numbered: bool,
     /// `EXTRA` does not say `INVISIBLE`.
     pub visible: bool,
     /// MariaDB: LONGTEXT with a check that it is JSON.

@@ -56,6 +56,7 @@ fn the_catalogue_speaks_only_of_what_is_still_so() {
         unique: vec!["c".to_owned()],
         transactional: true,
         versioned: false,
+        charset: String::new(),
     };
     let binary = column("binary(16)", None, Some(16)).described().unwrap();
     assert_eq!(hints(std::slice::from_ref(&binary), Some(&facts("uuid"))), [Hint::Uuid]);

@@ -3,6 +3,7 @@
 //! wrote. What may differ, and why, is in `debezium/ALLOWED.md`; each entry is a rule in [`compare`].
 
 mod compare;
+mod statements;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,11 +67,14 @@ impl Script {
     }
 }
 
-/// What is said of the schema topic has no counterpart here.
-const ELSEWHERE: &[&str] = &["transforms", "include.schema.changes"];
+/// What is Debezium's own, or said in another place here.
+const ELSEWHERE: &[&str] =
+    &["transforms", "table.include.list", "schema.history.internal.store.only.captured.tables.ddl"];
 
 fn config(properties: &[(String, String)], schemas: bool) -> Config {
     let mut config = Config::new("golden");
+    // Debezium's default.
+    config.schema_changes = true;
     (config.extended_headers, config.schemas) = (false, schemas);
     for (name, value) in properties.iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str())) {
         let option = name.strip_prefix("transforms.unwrap.").unwrap_or(name);
@@ -100,8 +104,13 @@ async fn record(
         session.run(statement);
     }
     let (log, config) = (Log::default(), config(properties, schemas));
-    let patterns = Patterns::parse(["golden.*", "done.*"]).unwrap();
-    let source = tailwater_mysql::Config::new("golden", server.url().parse().unwrap(), patterns);
+    let given =
+        |option: &str| properties.iter().find(|(name, _)| name == option).map(|(_, value)| value.as_str());
+    let tables = given("table.include.list").map(|tables| tables.replace(".*", "*").replace('\\', ""));
+    let tables = tables.unwrap_or_else(|| "golden.*,done.*".to_owned());
+    let patterns = Patterns::parse(tables.split(',')).unwrap();
+    let mut source = tailwater_mysql::Config::new("golden", server.url().parse().unwrap(), patterns);
+    source.statements = config.schema_changes;
     let of_rows = properties.iter().any(|(name, _)| name == "transforms");
     let recorder = if of_rows { Recorder::rows } else { Recorder::events };
     let (publisher, watcher) = status::channel();
@@ -180,4 +189,5 @@ scripts! {
     values: "numbers" "texts";
     times: "times" "moderate" "nanoseconds";
     shapes: "shapes";
+    of_tables: "statements";
 }

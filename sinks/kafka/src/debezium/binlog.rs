@@ -122,6 +122,24 @@ pub(crate) fn default(
     zero.filter(|_| dated).map(|zero| zero.as_bytes().to_vec())
 }
 
+/// The default of a column as text, as records of statements have it; `None` likewise.
+pub(crate) fn default_text(expression: &str, sql: &Sql, dialect: Dialect) -> Option<String> {
+    match (sql, Literal::of(expression, sql)?) {
+        (Sql::Timestamp { .. } | Sql::TimestampTz { .. }, Literal::Now) => {
+            Some("1970-01-01 00:00:00".to_owned())
+        }
+        (_, Literal::Now) => None,
+        (Sql::Bytes, _) if dialect == Dialect::MariaDb => None,
+        (Sql::Json | Sql::Geometry | Sql::Place | Sql::FloatVector, _) => None,
+        (_, Literal::Text(text)) => Some(text),
+        (Sql::Bytes, Literal::Hex(digits)) => String::from_utf8(
+            text::bytea(format!("\\x{}", digits.to_ascii_lowercase()).as_bytes())?.collect(),
+        )
+        .ok(),
+        (_, Literal::Hex(_)) => None,
+    }
+}
+
 /// A default, as far as it can be told without computing it.
 enum Literal {
     Text(String),

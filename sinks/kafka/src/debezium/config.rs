@@ -55,8 +55,8 @@ pub struct Config {
     pub extended_headers: bool,
     /// `money.fraction.digits`
     pub money_digits: u16,
-    /// `include.schema.changes`, where it is set to true. For Postgres neither connector writes any; of MySQL and MariaDB
-    /// Debezium does where it is not set, too, and here it is refused.
+    /// `include.schema.changes`: the statements that change tables go to the topic `topic.prefix`. The source must be asked to
+    /// tell them. Debezium has it where it is not set, too.
     pub schema_changes: bool,
     /// The options of `format = "row"`.
     pub rows: Rows,
@@ -284,12 +284,13 @@ impl Config {
         Ok(())
     }
 
-    /// The topics of records that belong to no table: of messages, and where they are asked for of heartbeats and
-    /// transactions.
+    /// The topics of records that belong to no table: of messages, and where they are asked for of heartbeats, transactions
+    /// and statements.
     pub(crate) fn other_topics(&self) -> impl Iterator<Item = String> {
         let heartbeats = (self.heartbeat_ms > 0).then(|| self.heartbeat_topic());
         let transactions = self.transactions.then(|| self.transactions_topic());
-        [self.message_topic()].into_iter().chain(heartbeats).chain(transactions)
+        let statements = self.schema_changes.then(|| self.statements_topic());
+        [self.message_topic()].into_iter().chain(heartbeats).chain(transactions).chain(statements)
     }
 
     pub(crate) fn message_topic(&self) -> String {
@@ -298,6 +299,10 @@ impl Config {
 
     pub(crate) fn heartbeat_topic(&self) -> String {
         format!("{}.{}", self.heartbeat_prefix, self.prefix)
+    }
+
+    pub(crate) fn statements_topic(&self) -> String {
+        self.prefix.clone()
     }
 
     pub(crate) fn transactions_topic(&self) -> String {

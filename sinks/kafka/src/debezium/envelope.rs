@@ -60,6 +60,9 @@ pub(crate) fn message_schema(connector: &Connector) -> String {
     )
 }
 
+/// What comes behind the source block of an event.
+const NEXT: &[u8] = b",\"transaction\":";
+
 /// Text that is the same for all events of a transaction in a batch, made when it changes.
 #[derive(Debug, Default)]
 pub(crate) struct Moment {
@@ -68,7 +71,7 @@ pub(crate) struct Moment {
     /// What the text was made for.
     source: String,
     copied: bool,
-    /// A truncate, which is a statement in MySQL: no connection is told of it.
+    /// A statement, as a truncate is one in MySQL: no connection is told of it.
     statement: bool,
     id: String,
     commit_time_us: i64,
@@ -109,8 +112,10 @@ impl Moment {
     /// Makes the texts for an event, where they are not those of the event before.
     pub(crate) fn enter(&mut self, event: &Event<'_>, connector: &Connector, source: &str, now_us: i64) {
         let transaction = &event.transaction;
-        let copied = matches!(event.change, Change::Copied { .. });
-        let statement = matches!(event.change, Change::Truncate { .. });
+        let told = if let Change::Statement(statement) = event.change { Some(statement) } else { None };
+        let copied =
+            matches!(event.change, Change::Copied { .. }) || told.is_some_and(|statement| statement.copied);
+        let statement = matches!(event.change, Change::Truncate { .. }) || told.is_some();
         let same = self.id == transaction.id
             && self.commit_time_us == transaction.commit_time_us
             && self.follows == transaction.follows
@@ -150,7 +155,8 @@ impl Moment {
         text.extend_from_slice(b",\"source\":{");
         let fact = |fact, out: &mut Vec<u8>| self.fact(fact, connector, out);
         connector.lay_out(&mut text, &mut holes, fact, transaction.follows);
-        text.extend_from_slice(b"},\"transaction\":");
+        text.push(b'}');
+        text.extend_from_slice(NEXT);
         (self.text, self.holes) = (text, holes);
     }
 
@@ -207,6 +213,17 @@ impl Moment {
         }
         out.extend_from_slice(self.text.get(done..).unwrap_or_default());
         marker
+    }
+
+    /// Appends an object that begins with the source block, and with nothing else yet.
+    pub(crate) fn source_alone(&self, out: &mut Vec<u8>, filling: &Filling<'_>) {
+        let start = out.len();
+        self.source(out, filling);
+        out.truncate(out.len() - NEXT.len());
+        // In place of the comma.
+        if let Some(first) = out.get_mut(start) {
+            *first = b'{';
+        }
     }
 
     /// Where a log does not say where a change stands, it is where its transaction begins.

@@ -46,7 +46,7 @@ impl Messages {
             heads: (head(MESSAGE_KEY_SCHEMA), head(&envelope::message_schema(connector))),
             end: if config.schemas { b"}}" } else { b"}" },
             route: None,
-            source_parts: connector.table_parts("", ""),
+            source_parts: connector.table_parts("", Some("")),
             last_heartbeat_us: 0,
         }
     }

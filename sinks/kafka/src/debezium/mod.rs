@@ -13,6 +13,7 @@
 //! | `table`, `envelope`, `headers` | what surrounds a row |
 //! | `rows`, `facts` | the row alone, and what may be added to it |
 //! | `snapshot`, `transactions`, `messages` | markers of the first copy; metadata of transactions; messages and heartbeats |
+//! | `statements` | statements that change tables |
 //! | `record` | a sink that keeps the records, for whoever compares them |
 //!
 //! How it is held against the real connector: `integration-tests/debezium`.
@@ -32,6 +33,7 @@ pub mod rows;
 mod snapshot;
 mod source;
 mod sql;
+mod statements;
 mod table;
 mod text;
 mod time;
@@ -53,10 +55,10 @@ use self::number::Scratch;
 use self::rows::Rows;
 use self::snapshot::Copies;
 use self::source::Connector;
+use self::statements::Making;
 use self::table::Prepared;
 use self::transactions::{Counts, InTransaction};
 use crate::encode::{Encode, Place, Records, Span};
-use crate::error;
 use crate::routes::{Route, Routes};
 
 const NEW_KEY: &[u8] = b"__debezium.newkey";
@@ -140,7 +142,7 @@ impl Debezium {
     /// # Errors
     /// `Operator` where it cannot be written as it is asked for.
     pub(crate) fn check(&mut self, table: &Arc<Table>, routes: &mut Routes) -> Result<bool> {
-        self.enter_connector(Connector::guess(table))?;
+        self.connector = Connector::guess(table);
         self.enter_table(table, routes)?;
         Ok(self.tables.get(self.last).is_some_and(Prepared::has_key))
     }
@@ -166,23 +168,14 @@ impl Debezium {
     /// Which connector's records are written says the position's first word. It is known with the first event, and a
     /// pipeline has one source.
     #[inline]
-    fn enter_source(&mut self, source: &str) -> Result<()> {
+    fn enter_source(&mut self, source: &str) {
         let is_of = |connector: &Connector| connector.is_of(source);
         if let Some(connector) = (!is_of(self.connector)).then(|| Connector::of(source)).flatten() {
-            self.enter_connector(connector)?;
+            self.connector = connector;
             self.tables.clear();
             self.index.clear();
             self.last = usize::MAX;
         }
-        Ok(())
-    }
-
-    fn enter_connector(&mut self, connector: &'static Connector) -> Result<()> {
-        if self.config.schema_changes && connector.dialect.is_binlog() {
-            return Err(error::no_schema_changes());
-        }
-        self.connector = connector;
-        Ok(())
     }
 
     fn transaction_route(&mut self, routes: &mut Routes) -> Route {
@@ -375,7 +368,7 @@ impl Encode for Debezium {
         routes: &mut Routes,
         out: &mut Records,
     ) -> Result<()> {
-        self.enter_source(place.source)?;
+        self.enter_source(place.source);
         self.headers.name_run(&self.config, self.connector, place.now_us);
         let table = match event.change {
             Change::Insert { table, .. }
@@ -392,7 +385,9 @@ impl Encode for Debezium {
                 self.copies.end(table.id, place.batch_end, out);
                 return Ok(());
             }
-            Change::Message { .. } => None,
+            // Told to one who asked, and perhaps not for us.
+            Change::Statement(_) if !self.config.schema_changes => return Ok(()),
+            Change::Message { .. } | Change::Statement(_) => None,
         };
         if let Some(table) = table {
             self.enter_table(table, routes)?;
@@ -413,6 +408,13 @@ impl Encode for Debezium {
                 };
                 let facts = (&self.moment, transaction, event.log_offset);
                 self.messages.message(facts, (prefix, content), &self.config, routes, out);
+            }
+            Change::Statement(statement) => {
+                let route = routes.other(&self.config.statements_topic(), "statements");
+                let (config, connector) = (&self.config, self.connector);
+                let making =
+                    Making { config, connector, moment: &self.moment, headers: &self.headers, route };
+                making.record(event, &statement, out);
             }
             Change::Shape { .. }
             | Change::Drop { .. }
@@ -443,10 +445,7 @@ impl Encode for Debezium {
     }
 
     fn pause(&mut self, place: Place<'_>, routes: &mut Routes, out: &mut Records) {
-        if self.enter_source(place.source).is_err() {
-            // The first event tells.
-            return;
-        }
+        self.enter_source(place.source);
         self.headers.name_run(&self.config, self.connector, place.now_us);
         self.messages.heartbeat(place.now_us, &self.config, routes, out);
     }

@@ -191,14 +191,15 @@ impl Connector {
     }
 
     /// What belongs to a table, in as many pieces as other fields stand between.
-    pub(crate) fn table_parts(&self, schema: &str, table: &str) -> Vec<Vec<u8>> {
+    pub(crate) fn table_parts(&self, schema: &str, table: Option<&str>) -> Vec<Vec<u8>> {
         let mut parts: Vec<Vec<u8>> = Vec::new();
         let mut together = false;
         for Field(name, fact, _) in self.fields {
             let of_table = self.scope(*fact) == Scope::Table;
             if of_table {
-                let value = if *fact == Fact::Table { table } else { schema };
-                let text = format!(",\"{name}\":{}", text_of(value)).into_bytes();
+                let value = if *fact == Fact::Table { table } else { Some(schema) };
+                let value = value.map_or_else(|| "null".to_owned(), text_of);
+                let text = format!(",\"{name}\":{value}").into_bytes();
                 match parts.last_mut() {
                     Some(part) if together => part.extend(text),
                     Some(_) | None => parts.push(text),

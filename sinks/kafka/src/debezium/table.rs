@@ -116,7 +116,7 @@ impl Prepared {
             null_value: heads.null,
             server: config.prefix.clone(),
             connector,
-            source_parts: connector.table_parts(&table.schema, &table.name),
+            source_parts: connector.table_parts(&table.schema, Some(&table.name)),
             value_end: if config.schemas { b"}}" } else { b"}" },
             full_name: table.full_name(),
         })

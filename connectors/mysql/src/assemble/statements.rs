@@ -1,0 +1,156 @@
+//! Statements in their own words, where they are asked for: what is told of one goes out with its transaction, before the
+//! rows of it. So it is told exactly as often as the transaction is.
+//!
+//! What a table is like after a statement the catalogue knows, where nothing further on in the log makes another table of
+//! it; and after an `ALTER TABLE` too where the catalogue has just what that made of the columns. Otherwise the table is told
+//! without columns, and nothing is guessed.
+
+use std::sync::Arc;
+
+use tailwater_core::pattern::Patterns;
+use tailwater_core::{Batch, Result, Statement as Words, Table, Verb};
+
+use super::tables::{alike, at_head};
+use super::transactions::text_of;
+use super::{Answer, Asked, Assembler, Images, Why};
+use crate::binlog::event::Query;
+use crate::ddl::{self, Captured, Name, Reading, Statement, Told};
+use crate::followed::Followed;
+use crate::place::Place;
+use crate::shapes::table_id;
+
+/// What is to be told of the statement that is carried out.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    /// The last one first.
+    left: Vec<Told>,
+    ready: Vec<Ready>,
+}
+
+#[derive(Debug)]
+struct Ready {
+    told: Told,
+    table: Option<Arc<Table>>,
+    charset: String,
+    /// Where the statement stands.
+    log_offset: u64,
+}
+
+impl Captured for Patterns {
+    fn table(&self, name: &Name) -> bool {
+        self.matches(&name.schema, &name.table)
+    }
+
+    fn database(&self, name: &str) -> bool {
+        self.may_match(name)
+    }
+}
+
+impl<P: Images> Assembler<P> {
+    /// Notes what is to be told of a statement, before it is carried out.
+    pub(super) fn hear_words(&mut self, query: &Query<'_>, statement: &Statement) -> Result<()> {
+        let ends_or_begins = matches!(statement, Statement::Begin | Statement::Commit);
+        if !self.settings.statements || self.skip_events > 0 || ends_or_begins {
+            return Ok(());
+        }
+        // Nothing comes of it where the table is there already.
+        if let Statement::Create(create) = statement
+            && create.perhaps
+            && self.tables.get(&create.table).is_some_and(Followed::is_met)
+        {
+            return Ok(());
+        }
+        let (text, schema) = (text_of(query)?, String::from_utf8_lossy(query.schema));
+        let reading = Reading { schema: &schema, lower_case: self.settings.lower_case };
+        self.telling.left = ddl::told(&text, statement, reading, &self.settings.tables);
+        self.telling.left.reverse();
+        Ok(())
+    }
+
+    /// Makes ready what is told; true where the catalogue must be asked first.
+    pub(super) fn must_ask(&mut self) -> bool {
+        while let Some(told) = self.telling.left.last() {
+            if let Some((Verb::Create | Verb::Alter, name)) = &told.table
+                && self.settings.tables.matches(&name.schema, &name.table)
+            {
+                self.ask(name.clone(), Why::Told, true);
+                return true;
+            }
+            self.make_ready(None);
+        }
+        false
+    }
+
+    fn make_ready(&mut self, known: Option<(Arc<Table>, String)>) {
+        let Some(told) = self.telling.left.pop() else { return };
+        let (table, charset) = match known {
+            Some((table, charset)) => (Some(table), charset),
+            None => (told.table.as_ref().map(|(_, name)| Arc::new(unknown(name))), String::new()),
+        };
+        self.telling.ready.push(Ready { told, table, charset, log_offset: self.offset });
+    }
+
+    /// Where the open transaction ends, while it is asked what a statement made of a table: the server may be a moment
+    /// from having carried it out.
+    #[must_use]
+    pub fn must_be_reached(&self) -> Option<Place> {
+        let open = self.open.as_ref()?;
+        let asks = matches!(self.asked.front(), Some(Asked { why: Why::Told, .. }));
+        asks.then(|| {
+            let mut here = self.place.clone();
+            here.add(&open.id, &self.file, self.end);
+            here
+        })
+    }
+
+    /// The catalogue's answer about a table that a statement speaks of.
+    pub(super) fn answer_statement(&mut self, name: &Name, answer: Answer<'_>) {
+        let columns = at_head(answer.facts);
+        let shape = columns.and_then(|columns| self.shaped(name, columns, &[], answer.facts).ok());
+        let verb = self.telling.left.last().and_then(|told| told.table.as_ref()).map(|(verb, _)| *verb);
+        let settled = |table: &Table| {
+            let followed = self.tables.get(name).filter(|followed| followed.pending.is_none());
+            let in_force = followed.and_then(|followed| followed.shape.as_ref());
+            verb == Some(Verb::Alter) && in_force.is_some_and(|shape| alike(&shape.table, table))
+        };
+        let known = shape.filter(|shape| answer.proven || settled(&shape.table));
+        let charset = answer.facts.map(|facts| facts.charset.clone()).unwrap_or_default();
+        self.make_ready(known.map(|shape| (shape.table, charset)));
+    }
+
+    /// Adds what is ready: with the first row of its transaction, or with its end.
+    pub(super) fn tell_statements(&mut self, batch: &mut Batch) -> Result<()> {
+        if self.telling.ready.is_empty() {
+            return Ok(());
+        }
+        let ready = std::mem::take(&mut self.telling.ready);
+        if !self.name_transaction(batch)? {
+            return Ok(());
+        }
+        for Ready { told, table, charset, log_offset } in &ready {
+            batch.set_log_offset(*log_offset);
+            let verb = told.table.as_ref().map(|(verb, _)| *verb);
+            batch.statement(&Words {
+                database: told.database.as_bytes(),
+                text: told.text.as_bytes(),
+                table: verb.zip(table.as_ref()),
+                charset: charset.as_bytes(),
+                copied: false,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// A table of which nothing but the name is known, or left.
+pub(crate) fn unknown(name: &Name) -> Table {
+    Table {
+        id: table_id(name),
+        schema: name.schema.clone(),
+        name: name.table.clone(),
+        columns: Vec::new(),
+        key: Vec::new(),
+        declared_key: Vec::new(),
+        streamed_from_birth: false,
+    }
+}
