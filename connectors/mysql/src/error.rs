@@ -44,6 +44,7 @@
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
 //! | TW-MY-062 | operator | the target's position is of another server | the right url, or another target |
 //! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
+//! | TW-MY-064 | operator | what another reader of the log noted last is not where it says | the newest offsets, the same server and tables |
 //! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
@@ -110,6 +111,8 @@ pub const NOT_IN_LOG: &str = "TW-MY-061";
 pub const OTHER_SOURCE: &str = "TW-MY-062";
 /// TW-MY-063, operator.
 pub const NO_GTIDS_NOW: &str = "TW-MY-063";
+/// TW-MY-064, operator.
+pub const NOT_THERE: &str = "TW-MY-064";
 /// TW-MY-080, transient.
 pub const CHANGED: &str = "TW-MY-080";
 /// TW-MY-081, data.

@@ -23,6 +23,7 @@ mod open;
 mod pending;
 pub mod place;
 pub mod quote;
+pub mod resume;
 pub mod rows;
 pub mod server;
 pub mod shapes;
