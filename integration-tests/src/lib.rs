@@ -20,6 +20,7 @@ pub mod faults;
 pub mod kafka;
 pub mod lines;
 pub mod mysql;
+pub mod offsets;
 pub mod pipeline;
 pub mod proxy;
 pub mod random;

@@ -295,27 +295,23 @@ impl Search {
         // The server may not say where the event stands; we count.
         let place =
             if self.written.places.contains_key(&place) { place } else { at(event.transaction.starts) };
-        if self.ended {
+        let held = self.written.take(place);
+        let passed_on = noted || held.is_some() || self.written.never.contains(&kind);
+        if let Some(held) = held.filter(|_| !noted) {
+            self.passed_on.ordinals.push(event.ordinal);
+            if !(held.in_order || self.ended) {
+                self.passed_on.unsure.entry(place).or_insert(event.ordinal);
+            }
+        }
+        if passed_on && !self.ended {
+            before.clone_into(&mut self.position.stream);
+            self.position.event = event.ordinal + 1;
+        } else if !passed_on {
+            self.ended = true;
+            // It may be that an earlier one at this place is the one that is missing.
             if let Some(&first) = self.passed_on.unsure.get(&place) {
                 self.position.event = self.position.event.min(first);
             }
-            return;
-        }
-        let held = self.written.take(place);
-        if noted || held.is_some() || self.written.never.contains(&kind) {
-            before.clone_into(&mut self.position.stream);
-            self.position.event = event.ordinal + 1;
-            if let Some(held) = held.filter(|_| !noted) {
-                self.passed_on.ordinals.push(event.ordinal);
-                if !held.in_order {
-                    self.passed_on.unsure.entry(place).or_insert(event.ordinal);
-                }
-            }
-            return;
-        }
-        self.ended = true;
-        if let Some(&first) = self.passed_on.unsure.get(&place) {
-            self.position.event = self.position.event.min(first);
         }
     }
 

@@ -99,7 +99,10 @@ impl Conversion<'_> {
                 None => self.problems.push(
                     Error::operator(
                         code::UNKNOWN,
-                        format!("`{}` is no property that this connector of Debezium 3.6.3 or Kafka Connect has", entry.shown),
+                        format!(
+                            "`{}` is no property that this connector of Debezium 3.6.3 or Kafka Connect has",
+                            entry.shown
+                        ),
                     )
                     .remedy("correct its spelling, or remove it where it is of no use"),
                 ),

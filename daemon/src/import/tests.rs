@@ -449,7 +449,10 @@ fn a_connector_for_mysql_becomes_a_pipeline() {
         ("gtid.source.filter.dml.events", "true"),
         ("heartbeat.interval.ms", "500"),
     ];
-    check(&binlog_connector(MYSQL, &config), Start::GoOn, &expect![[r##"
+    check(
+        &binlog_connector(MYSQL, &config),
+        Start::GoOn,
+        &expect![[r##"
         # Made by `tailwater import-debezium` from given.
         #
         # What needs no setting here:
@@ -477,13 +480,17 @@ fn a_connector_for_mysql_becomes_a_pipeline() {
         heartbeat.interval.ms = 500
         time.precision.mode = "connect"
         include.schema.changes = false
-    "##]]);
+    "##]],
+    );
 }
 
 #[test]
 fn a_connector_for_mariadb_with_defaults_becomes_a_pipeline() {
     let config = [("database.ssl.mode", "trust"), ("snapshot.mode", "no_data")];
-    check(&binlog_connector(MARIADB, &config), Start::GoOn, &expect![[r##"
+    check(
+        &binlog_connector(MARIADB, &config),
+        Start::GoOn,
+        &expect![[r##"
         # Made by `tailwater import-debezium` from given.
         #
         # What needs no setting here:
@@ -506,7 +513,8 @@ fn a_connector_for_mariadb_with_defaults_becomes_a_pipeline() {
         schemas.enable = true
         # Debezium's default. Where nobody reads the topic of the prefix, write false.
         include.schema.changes = true
-    "##]]);
+    "##]],
+    );
     let config = [("table.exclude.list", "shop.audit"), ("database.ssl.mode", "${env:MODE}")];
     let errors = convert(&binlog_connector(MARIADB, &config), Start::Copy, "f");
     let text = errors.unwrap();

@@ -13,6 +13,7 @@
 mod continuity;
 mod debezium;
 mod followed;
+mod handover;
 mod kafka;
 mod load;
 mod reshaped;
