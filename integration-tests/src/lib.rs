@@ -15,6 +15,7 @@ pub mod child;
 pub mod client;
 pub mod contract;
 pub mod counting;
+pub mod debezium_server;
 pub mod edge_values;
 pub mod faults;
 pub mod kafka;
