@@ -8,7 +8,7 @@ use super::convert::Conversion;
 use super::given::Given;
 use super::meaning::{self, Meaning, Table};
 use super::mysql::Kind;
-use super::{code, common, framework, mysql, postgres};
+use super::{code, framework, mysql, postgres, relational};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connector {
@@ -67,7 +67,7 @@ impl Connector {
             Self::Postgres => postgres::PROPERTIES,
             Self::Mysql(_) => mysql::PROPERTIES,
         };
-        [own, common::PROPERTIES, framework::PROPERTIES]
+        [own, relational::PROPERTIES, framework::PROPERTIES]
     }
 
     /// The meaning of a property.

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `given`, `properties` | both kinds of file become one list of properties |
 //! | `connector` | which connectors there are, and what differs between them |
-//! | `meaning`, `common`, `framework` | the tables: what each property means here |
+//! | `meaning`, `relational`, `framework` | the tables: what each property means here |
 //! | `postgres`, `mysql` | of one connector each: its own properties, `…/offset` where it stopped, `…/written` what it has written since it noted that; what that is in the log, the source's own `resume` finds out |
 //! | `convert`, `clients`, `tables`, `transforms` | from the list to the text of a pipeline file |
 //! | `java`, `offsets` | what keeps the offsets, and what they have in common |
@@ -26,7 +26,6 @@
 //! | TW-IMP-011 | operator | Debezium stopped inside a transaction, and transaction metadata is asked for | stop it while nothing is written |
 
 mod clients;
-mod common;
 mod connector;
 mod convert;
 mod framework;
@@ -37,6 +36,7 @@ mod mysql;
 mod offsets;
 mod postgres;
 mod properties;
+mod relational;
 mod tables;
 mod transforms;
 

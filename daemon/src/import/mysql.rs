@@ -5,9 +5,9 @@
 pub(super) mod offset;
 pub(crate) mod written;
 
-use super::common::{FIRST_COPY, OWN_CODE, RETRIES, TUNING, WATCHED};
 use super::convert::{Address, Conversion, line};
 use super::meaning::{Meaning, Table};
+use super::relational::{FIRST_COPY, OWN_CODE, RETRIES, TUNING, WATCHED};
 
 use Meaning::{Needless, Only, Refused, Used};
 
@@ -150,7 +150,7 @@ fn ssl_mode(conversion: &mut Conversion<'_>) -> Vec<(&'static str, String)> {
     const NAME: &str = "database.ssl.mode";
     let Some(mode) = conversion.text(NAME).filter(|mode| !mode.is_empty()) else { return Vec::new() };
     let is = |known: &&str| known.eq_ignore_ascii_case(&mode);
-    let known = SSL_MODES.iter().find(|(names, _)| names.iter().any(|known| is(&known)));
+    let known = SSL_MODES.iter().find(|(names, _)| names.iter().any(is));
     if known.is_none() && !mode.contains("${") {
         conversion.bad_value(NAME, "is none of disabled, preferred, required, verify_ca, verify_identity, nor MariaDB's disable, trust, verify-ca, verify-full");
     }

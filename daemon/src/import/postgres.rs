@@ -5,9 +5,9 @@
 pub(super) mod offset;
 pub(crate) mod written;
 
-use super::common::{OWN_CODE, RETRIES, TUNING, WATCHED};
 use super::convert::{Address, Conversion, Start, line, quoted};
 use super::meaning::{Meaning, Table};
+use super::relational::{OWN_CODE, RETRIES, TUNING, WATCHED};
 
 use Meaning::{Needless, Only, Refused, Used};
 

@@ -399,7 +399,8 @@ async fn what_a_kill_has_left_out_comes_with_all_that_follows() {
             let written = expected.len();
             expected.extend_from_slice(&everything[lost..]);
             let mut sorted = of_a.clone();
-            (sorted.sort(), expected.sort());
+            sorted.sort();
+            expected.sort();
             assert_eq!(sorted, expected, "{prefix}");
             // A row with a new key has two records.
             let again = written - lost - usize::from(everything[lost..].contains(&"a c 30".to_owned()));
