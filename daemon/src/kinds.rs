@@ -13,14 +13,13 @@ use tailwater_duckdb::{Answer, DuckDb};
 use tailwater_kafka::Kafka;
 use tailwater_mysql::MysqlSource;
 use tailwater_postgres::PostgresSource;
-use tailwater_postgres::resume::Stopped;
 use tailwater_stdout::Stdout;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::check;
 use crate::config::{Pipeline, Sink, Source};
-use crate::import::written::Gathering;
+use crate::import::{GatheringOfMysql, GatheringOfPostgres, Left};
 
 /// Runs a pipeline until it is stopped, caught up, or in need of a person.
 ///
@@ -223,24 +222,31 @@ pub(crate) fn compacted(pipeline: &Pipeline, topic: &str) -> Result<BTreeMap<Vec
     }
 }
 
-/// Lets the pipeline begin where another reader of its slot stopped, who has been writing the sink's topics with
-/// Debezium's records since (ms since 1970). Nothing is written where that cannot be proved.
+/// Whoever wrote records may have another clock than the source: this much slower at most.
+const CLOCKS_MS: i64 = 5 * 60 * 1000;
+
+/// Lets the pipeline begin where Debezium stopped, which has been writing the sink's topics. Nothing is written where that
+/// cannot be proved.
 ///
 /// # Errors
 /// `Operator` where it has a position already, or the log does not hold everything that comes after.
-pub(crate) async fn begin(pipeline: &Pipeline, stopped: &Stopped, since_ms: i64) -> Result<Position> {
+pub(crate) async fn begin(pipeline: &Pipeline, left: &Left) -> Result<Position> {
     let Sink::Kafka(sink) = &pipeline.sink else { return Err(no_brokers()) };
     tailwater_kafka::not_begun(sink)?;
-    let mut gathering = Gathering::new(&sink.naming.prefix, stopped.whole);
-    tailwater_kafka::written_since(sink, since_ms, |value| gathering.record(value))?;
-    let written = gathering.finish(sink.debezium.skipped);
+    let (prefix, skipped) = (&sink.naming.prefix, sink.debezium.skipped);
+    let since = |commit_ms: i64| commit_ms.saturating_sub(CLOCKS_MS).max(0);
     let (position, beyond) = match &pipeline.source {
-        Source::Postgres(source) => tailwater_postgres::resume::position(source, stopped, written).await?,
-        Source::Mysql(_) => {
-            let what = "Debezium's offsets are taken over for Postgres only";
-            return Err(
-                Error::operator("TW-CLI-009", what).remedy("start without offsets, with a first copy")
-            );
+        Source::Postgres(source) => {
+            let (stopped, commit_ms) = left.of_postgres()?;
+            let mut gathering = GatheringOfPostgres::new(prefix, stopped.whole);
+            tailwater_kafka::written_since(sink, since(commit_ms), |told| gathering.record(told))?;
+            tailwater_postgres::resume::position(source, &stopped, gathering.finish(skipped)).await?
+        }
+        Source::Mysql(source) => {
+            let (stopped, commit_ms) = left.of_mysql()?;
+            let mut gathering = GatheringOfMysql::new(prefix, &stopped);
+            tailwater_kafka::written_since(sink, since(commit_ms), |told| gathering.record(told))?;
+            tailwater_mysql::resume::position(source, &stopped, gathering.finish(skipped)).await?
         }
     };
     if beyond > 0 {

@@ -26,7 +26,7 @@ use serde_json::json;
 use tailwater_integration_tests::kafka::Broker;
 use tailwater_integration_tests::servers::{self, Database};
 use tailwater_integration_tests::truth::{self, Change};
-use tailwater_integration_tests::{Client, Random, child, wait_for};
+use tailwater_integration_tests::{Client, Random, child, debezium_server, wait_for};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -232,7 +232,11 @@ impl Round<'_> {
 
     fn start(&self, connector: &serde_json::Value) -> Connect {
         if self.mode == Mode::Server {
-            return self.start_server(connector);
+            let home = PathBuf::from(std::env::var_os("DEBEZIUM_SERVER").unwrap());
+            let brokers = self.broker.address();
+            let (child, log) =
+                debezium_server::spawn(self.java, &home, self.folder.path(), connector, &brokers);
+            return Connect { child, log };
         }
         let connector = json!({ "name": "shop", "config": connector });
         fs::write(self.path("connector.json"), connector.to_string()).unwrap();
@@ -278,51 +282,6 @@ impl Round<'_> {
             }
         }
         connect
-    }
-
-    fn start_server(&self, connector: &serde_json::Value) -> Connect {
-        let source =
-            connector.as_object().unwrap().iter().filter(|(name, _)| !name.starts_with("topic.creation"));
-        let mut text: String = source
-            .map(|(name, value)| {
-                format!("debezium.source.{name}={}\n", value.as_str().unwrap().replace('\\', "\\\\"))
-            })
-            .collect();
-        let serializer = "org.apache.kafka.common.serialization.StringSerializer";
-        for (name, value) in [
-            ("source.offset.storage.file.filename", self.path("offsets").as_str()),
-            ("source.offset.flush.interval.ms", "500"),
-            ("sink.type", "kafka"),
-            ("sink.kafka.producer.bootstrap.servers", &self.broker.address()),
-            ("sink.kafka.producer.key.serializer", serializer),
-            ("sink.kafka.producer.value.serializer", serializer),
-            ("format.schemas.enable", "false"),
-        ] {
-            text += &format!("debezium.{name}={value}\n");
-        }
-        text += &format!(
-            "quarkus.http.port={}\nquarkus.http.host=127.0.0.1\nquarkus.log.level=WARN\n",
-            free_port()
-        );
-        fs::create_dir_all(self.path("config")).unwrap();
-        fs::write(self.path("config/application.properties"), text).unwrap();
-        let home = std::env::var("DEBEZIUM_SERVER").unwrap();
-        let runner = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().path());
-        let runner =
-            runner.filter(|path| path.display().to_string().ends_with("-runner.jar")).last().unwrap();
-        let log = self.folder.path().join("log");
-        let file = File::create(&log).unwrap();
-        let child = Command::new(self.java)
-            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
-            .arg(format!("{}:config:{home}/lib/*", runner.display()))
-            .arg("io.debezium.server.Main")
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file)
-            .spawn()
-            .unwrap();
-        Connect { child, log }
     }
 
     /// Makes the pipeline, as a person would.

@@ -269,6 +269,12 @@ impl<P: Images> Assembler<P> {
         (self.timestamp > 0).then_some(u64::from(self.timestamp))
     }
 
+    /// Whether a transaction is open that ends with a commit of its own; `None`: there is none.
+    #[must_use]
+    pub fn begun(&self) -> Option<bool> {
+        self.open.as_ref().map(|open| open.begun)
+    }
+
     /// Whether no transaction is open.
     #[must_use]
     pub fn between_transactions(&self) -> bool {

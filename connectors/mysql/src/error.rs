@@ -46,6 +46,7 @@
 //! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
 //! | TW-MY-064 | operator | a table is stopped: what its columns were at a place of the log cannot be told | `binlog_row_metadata=FULL`, then copy everything afresh |
 //! | TW-MY-065 | operator | what the position remembers of tables cannot be read | the release that wrote it |
+//! | TW-MY-066 | operator | what another reader of the log noted last is not where it says | the newest offsets, the same server and tables |
 //! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |
 //! | TW-MY-081 | data | a column has a type that is not known here | take the table out of `tables`; look for a newer release |
 //! | TW-MY-082 | transient | the source is not open | report it |
@@ -117,6 +118,8 @@ pub const OTHER_SOURCE: &str = "TW-MY-062";
 pub const NO_GTIDS_NOW: &str = "TW-MY-063";
 /// TW-MY-064, operator.
 pub const STOPPED: &str = "TW-MY-064";
+/// TW-MY-066, operator.
+pub const NOT_THERE: &str = "TW-MY-066";
 /// TW-MY-080, transient.
 pub const CHANGED: &str = "TW-MY-080";
 /// TW-MY-081, data.

@@ -25,6 +25,7 @@ mod pending;
 pub mod place;
 mod preface;
 pub mod quote;
+pub mod resume;
 pub mod rows;
 mod scout;
 pub mod server;

@@ -134,8 +134,12 @@ impl Source for MysqlSource {
     }
 }
 
-/// Bounded, because a network that stalls without closing would otherwise go unnoticed here.
 async fn start_stream(config: Arc<Config>, position: Position) -> Result<State> {
+    Ok(State::Streaming(Box::new(stream_from(config, position).await?)))
+}
+
+/// Bounded, because a network that stalls without closing would otherwise go unnoticed here.
+pub(crate) async fn stream_from(config: Arc<Config>, position: Position) -> Result<Stream> {
     let started = async {
         let mut catalogue = Connection::open(&config.url).await.doing(|| "open a catalogue session")?;
         let server = Server::read(&mut catalogue).await?;
@@ -148,12 +152,9 @@ async fn start_stream(config: Arc<Config>, position: Position) -> Result<State> 
         let from = From { source, place, event, head, files, lower_case, unnamed, notes };
         Stream::start(catalogue, config, from).await
     };
-    match tokio::time::timeout(START_BOUND, started).await {
-        Ok(stream) => Ok(State::Streaming(Box::new(stream?))),
-        Err(_elapsed) => {
-            Err(Error::transient(error::UNREACHABLE, "the server does not start the log in 60 s"))
-        }
-    }
+    tokio::time::timeout(START_BOUND, started).await.unwrap_or_else(|_elapsed| {
+        Err(Error::transient(error::UNREACHABLE, "the server does not start the log in 60 s"))
+    })
 }
 
 fn not_open() -> Error {

@@ -175,19 +175,10 @@ impl Stream {
     /// Decodes what has arrived, until there is no more, a table must be looked up, or the batch is to be cut.
     fn decode(&mut self, batch: &mut Batch, cut_at_commit: bool) -> Result<()> {
         while !self.is_asking() && !batch.is_full() {
-            let doing = |assembler: &Assembler<Plan>| format!("read the log at {}", assembler.whereabouts());
-            let inner = self.unpacker.apply_inner(self.log.last(), &mut self.assembler, batch);
-            let step = match inner.doing(|| doing(&self.assembler))? {
-                Some(step) => step,
-                None => {
-                    let Some(event) = self.log.event()? else { return Ok(()) };
-                    let step = self.unpacker.apply(event, &mut self.assembler, batch);
-                    step.doing(|| doing(&self.assembler))?
-                }
-            };
-            match step {
-                Step::Continue | Step::Asks => {}
-                Step::Committed => {
+            match self.apply_next(batch)? {
+                None => return Ok(()),
+                Some(Step::Continue | Step::Asks) => {}
+                Some(Step::Committed) => {
                     self.committed();
                     if cut_at_commit && batch.has_events() {
                         return Ok(());
@@ -196,6 +187,40 @@ impl Stream {
             }
         }
         Ok(())
+    }
+
+    /// Applies the next event that has arrived; `None` where there is none.
+    fn apply_next(&mut self, batch: &mut Batch) -> Result<Option<Step>> {
+        let doing = |assembler: &Assembler<Plan>| format!("read the log at {}", assembler.whereabouts());
+        let inner = self.unpacker.apply_inner(self.log.last(), &mut self.assembler, batch);
+        if let Some(step) = inner.doing(|| doing(&self.assembler))? {
+            return Ok(Some(step));
+        }
+        let Some(event) = self.log.event()? else { return Ok(None) };
+        let step = self.unpacker.apply(event, &mut self.assembler, batch);
+        step.doing(|| doing(&self.assembler)).map(Some)
+    }
+
+    /// Applies one event of the log, with what the catalogue says to it, and no more: for `resume`, which counts them.
+    /// Whether a transaction is whole then. Not to be mixed with [`Stream::read`].
+    pub(crate) async fn step(&mut self, batch: &mut Batch) -> Result<bool> {
+        let before = self.commits;
+        let step = loop {
+            match self.apply_next(batch)? {
+                Some(step) => break step,
+                None => self.log.fill().await?,
+            }
+        };
+        if step == Step::Committed {
+            self.committed();
+        }
+        self.look_up(batch).await?;
+        Ok(self.commits != before)
+    }
+
+    /// What has been read so far.
+    pub(crate) fn assembler(&self) -> &Assembler<Plan> {
+        &self.assembler
     }
 
     /// Another transaction is whole.

@@ -7,9 +7,10 @@ use tailwater_core::{Error, Result};
 use tailwater_kafka::debezium;
 use tailwater_transport::url::encode;
 
+use super::connector::Connector;
 use super::given::{Given, Shape};
-use super::meaning::{self, Meaning};
-use super::{clients, code, framework, postgres, tables};
+use super::meaning::Meaning;
+use super::{clients, code, tables};
 
 /// Whether Tailwater goes on from Debezium's position or copies first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub(super) enum Start {
 /// A conversion under way.
 pub(super) struct Conversion<'g> {
     pub(super) given: &'g Given,
+    pub(super) connector: Connector,
     pub(super) start: Start,
     pub(super) problems: Vec<Error>,
     /// What maps to nothing, and why.
@@ -32,14 +34,13 @@ pub(super) struct Conversion<'g> {
 /// # Errors
 /// Every problem there is.
 pub(super) fn convert(given: &Given, start: Start, from: &str) -> Result<String, Vec<Error>> {
-    let mut conversion = Conversion { given, start, problems: Vec::new(), remarks: Vec::new() };
-    if let Err(problem) = conversion.connector() {
-        return Err(vec![problem]);
-    }
+    let connector = Connector::of(given).map_err(|problem| vec![problem])?;
+    let mut conversion = Conversion { given, connector, start, problems: Vec::new(), remarks: Vec::new() };
     conversion.meanings();
+    connector.decide(&mut conversion);
     conversion.decisions();
     conversion.transforms();
-    let source = conversion.source();
+    let source = connector.source(&mut conversion);
     let sink = conversion.sink();
     if !conversion.problems.is_empty() {
         return Err(conversion.problems);
@@ -54,49 +55,20 @@ pub(super) fn convert(given: &Given, start: Start, from: &str) -> Result<String,
     Ok(format!("{text}\n{source}\n{sink}"))
 }
 
-/// The systems that Debezium has connectors for, by a word of the connector's class.
-const CONNECTORS: &[(&str, &str)] = &[
-    ("postgres", "Postgres"),
-    ("mysql", "MySQL"),
-    ("mariadb", "MariaDB"),
-    ("mongodb", "MongoDB"),
-    ("oracle", "Oracle"),
-    ("sqlserver", "SQL Server"),
-    ("db2", "Db2"),
-    ("vitess", "Vitess"),
-    ("spanner", "Spanner"),
-    ("informix", "Informix"),
-    ("cassandra", "Cassandra"),
-];
+/// Where the server is, as properties and a url say it.
+pub(super) struct Address {
+    pub(super) scheme: &'static str,
+    /// The usual one.
+    pub(super) port: &'static str,
+    /// The variable that a password is taken from.
+    pub(super) password: &'static str,
+    /// The property that names the database, where the url must name one.
+    pub(super) database: Option<&'static str>,
+}
 
 impl Conversion<'_> {
-    fn connector(&self) -> Result<()> {
-        let Some(class) = self.given.get("connector.class") else {
-            return Err(Error::operator(
-                code::CONNECTOR,
-                "there is no `connector.class`: it is no connector's configuration",
-            )
-            .remedy("give the file that the connector is started with"));
-        };
-        let folded = class.to_lowercase();
-        let system = CONNECTORS.iter().find(|(word, _)| folded.contains(word)).map(|(_, system)| *system);
-        match system {
-            Some("Postgres") if folded.starts_with("io.debezium.") || !folded.contains('.') => Ok(()),
-            Some("Postgres") | None => {
-                Err(Error::operator(code::CONNECTOR, format!("{class} is no connector of Debezium"))
-                    .remedy("import-debezium takes io.debezium.connector.postgresql.PostgresConnector"))
-            }
-            Some(system) => Err(Error::operator(
-                code::CONNECTOR,
-                format!("{class} reads {system}, and this release has no such source yet"),
-            )
-            .remedy("keep Debezium for it; Postgres connectors can be imported")),
-        }
-    }
-
     /// What each property means by the tables. Those that are used are looked at where they are.
     fn meanings(&mut self) {
-        let known = [postgres::PROPERTIES, framework::PROPERTIES];
         let owners: Vec<&str> = ["converters", "post.processors"]
             .iter()
             .filter_map(|list| self.given.get(list))
@@ -105,7 +77,7 @@ impl Conversion<'_> {
         for (name, entry) in &self.given.entries {
             let harmless =
                 |values: &[&str]| values.iter().any(|value| value.eq_ignore_ascii_case(entry.value.trim()));
-            match meaning::find(&known, name) {
+            match self.connector.meaning(name) {
                 Some(Meaning::Used | Meaning::SameName) => {}
                 Some(Meaning::Needless(why)) => self.remarks.push((entry.shown.clone(), why.to_owned())),
                 Some(Meaning::Only(values, _)) if harmless(values) => {
@@ -127,7 +99,10 @@ impl Conversion<'_> {
                 None => self.problems.push(
                     Error::operator(
                         code::UNKNOWN,
-                        format!("`{}` is no property that Debezium 3.6.3 or Kafka Connect has", entry.shown),
+                        format!(
+                            "`{}` is no property that this connector of Debezium 3.6.3 or Kafka Connect has",
+                            entry.shown
+                        ),
                     )
                     .remedy("correct its spelling, or remove it where it is of no use"),
                 ),
@@ -156,26 +131,10 @@ impl Conversion<'_> {
         let value = |name: &str| self.given.get(name).unwrap_or_default().trim().to_lowercase();
         let (mode, schemas) = (value("snapshot.mode"), self.has_schemas("value"));
         let channels = value("notification.enabled.channels");
-        if !self.slot_is_of_pgoutput() {
-            let why = "the slot is of another plugin (Debezium's default is decoderbufs), and a slot cannot change it";
-            if self.start == Start::GoOn {
-                self.refuse("plugin.name", &format!("{why}: start without offsets, with a first copy"));
-            } else {
-                self.remark(
-                    "plugin.name",
-                    &format!("{why}; Tailwater makes one of its own, after a first copy"),
-                );
-            }
-        }
         if self.start == Start::Copy && !matches!(mode.as_str(), "" | "initial" | "when_needed") {
             self.refuse("snapshot.mode", "Tailwater copies first, unless it goes on from Debezium's position: --offsets or --offsets-topic; or write snapshot.mode=initial for a new copy");
         } else if !mode.is_empty() {
             self.remark("snapshot.mode", "Tailwater copies once, where it has no position to go on from");
-        }
-        if value("slot.drop.on.stop") == "true" && self.start == Start::GoOn {
-            self.refuse("slot.drop.on.stop", "Debezium has removed the slot when it stopped, and what came since is lost to it: start without offsets, with a first copy");
-        } else if self.given.get("slot.drop.on.stop").is_some() {
-            self.remark("slot.drop.on.stop", "only `tailwater drop` removes a slot");
         }
         if channels.split(',').any(|channel| channel.trim() == "sink") {
             self.refuse("notification.enabled.channels", "no notifications are written to a topic here: have their readers do without, then remove the property");
@@ -189,18 +148,6 @@ impl Conversion<'_> {
                 (Some(_), false) => self.remark(name, "it changes inline schemas only, and there are none"),
             }
         }
-        if self.given.get("lsn.flush.mode").is_some() {
-            self.remark(
-                "lsn.flush.mode",
-                "the position is confirmed to the server once the target holds it, idle or not",
-            );
-        }
-        if self.given.get("publication.autocreate.mode").is_some() {
-            self.remark(
-                "publication.autocreate.mode",
-                "the publication is used as it stands; tables that it lacks are added by hand",
-            );
-        }
     }
 
     /// Whether the converter of `key` or `value` writes schemas; its own and Connect's default is that it does.
@@ -209,45 +156,13 @@ impl Conversion<'_> {
         set.is_none_or(|value| !value.trim().eq_ignore_ascii_case("false"))
     }
 
-    fn slot_is_of_pgoutput(&self) -> bool {
-        self.given.get("plugin.name").is_some_and(|plugin| plugin.trim().eq_ignore_ascii_case("pgoutput"))
-    }
-
-    fn source(&mut self) -> String {
-        let mut text = String::from("[source.postgres]\n");
-        let (url, remarks) = self.url();
-        remarks.iter().for_each(|remark| line(&mut text, format_args!("# {remark}")));
-        line(&mut text, format_args!("url = {}", quoted(&url)));
-        let patterns = self.patterns();
-        if !patterns.is_empty() {
-            line(
-                &mut text,
-                format_args!("# Debezium's lists do not heed the case of letters, `tables` does."),
-            );
-        }
-        let patterns = if patterns.is_empty() { vec!["*.*".to_owned()] } else { patterns };
-        let patterns: Vec<String> = patterns.iter().map(|pattern| quoted(pattern)).collect();
-        line(&mut text, format_args!("tables = [{}]", patterns.join(", ")));
-        if self.slot_is_of_pgoutput() {
-            let slot = self.text("slot.name").unwrap_or_else(|| "debezium".to_owned());
-            if self.start == Start::Copy {
-                line(
-                    &mut text,
-                    format_args!(
-                        "# Debezium's own slot. For a first copy it must be gone: drop it, or name another here."
-                    ),
-                );
-            }
-            line(&mut text, format_args!("slot = {}", quoted(&slot)));
-        }
-        let publication = self.text("publication.name").unwrap_or_else(|| "dbz_publication".to_owned());
-        line(&mut text, format_args!("publication = {}", quoted(&publication)));
-        text
-    }
-
-    /// The url, and what must be known of it.
-    fn url(&mut self) -> (String, Vec<String>) {
-        let mut remarks = Vec::new();
+    /// Writes the url, after what must be known of it.
+    pub(super) fn address(
+        &mut self,
+        address: &Address,
+        parameters: &[(&'static str, String)],
+        text: &mut String,
+    ) {
         let mut part = |name: &str, required: bool| {
             let found = self.text(name).filter(|value| !value.is_empty());
             if found.is_none() && required {
@@ -255,48 +170,58 @@ impl Conversion<'_> {
             }
             found.unwrap_or_default()
         };
-        let (host, database) = (part("database.hostname", true), part("database.dbname", true));
+        let host = part("database.hostname", true);
+        let database = address.database.map(|name| part(name, true));
         let (user, port) = (part("database.user", true), part("database.port", false));
-        let mut url = format!("postgres://{}", encoded(&user));
+        let mut url = format!("{}://{}", address.scheme, encoded(&user));
         if let Some(password) = self.given.get("database.password") {
             let reference = clients::reference(password, self.given.shape);
-            let reference = reference.unwrap_or_else(|| "${env:PGPASSWORD}".to_owned());
-            remarks.push(format!(
-                "{}: a password is never copied. Set the variable, or refer to a file: ${{file:PATH}}",
-                self.given.shown("database.password")
-            ));
+            let reference = reference.unwrap_or_else(|| format!("${{env:{}}}", address.password));
+            let shown = self.given.shown("database.password");
+            line(
+                text,
+                format_args!(
+                    "# {shown}: a password is never copied. Set the variable, or refer to a file: ${{file:PATH}}"
+                ),
+            );
             url = format!("{url}:{reference}");
         }
         let host = if host.contains(':') && !host.contains("${") { format!("[{host}]") } else { host };
-        let port = if port.is_empty() { "5432".to_owned() } else { port };
+        let port = if port.is_empty() { address.port.to_owned() } else { port };
         if port.parse::<u16>().is_err() && !port.contains("${") {
             self.bad_value("database.port", "is no port");
         }
-        url = format!("{url}@{host}:{port}/{}", encoded(&database));
-        let mut separator = '?';
-        for (name, parameter) in [
-            ("database.sslmode", "sslmode"),
-            ("database.sslrootcert", "sslrootcert"),
-            ("database.sslcert", "sslcert"),
-            ("database.sslkey", "sslkey"),
-        ] {
-            let Some(value) = self.text(name).filter(|value| !value.is_empty()) else { continue };
-            if name == "database.sslkey" {
-                remarks.push(
-                    "sslkey must be PEM here; Debezium's driver wants DER (openssl pkcs8 -topk8 -nocrypt)."
-                        .to_owned(),
-                );
-            }
-            url = format!("{url}{separator}{parameter}={}", encoded(&value));
-            separator = '&';
+        url = format!("{url}@{host}:{port}");
+        if let Some(database) = database {
+            url = format!("{url}/{}", encoded(&database));
         }
-        (url, remarks)
+        for (index, (name, value)) in parameters.iter().enumerate() {
+            let separator = if index == 0 { '?' } else { '&' };
+            url = format!("{url}{separator}{name}={}", encoded(value));
+        }
+        line(text, format_args!("url = {}", quoted(&url)));
+    }
+
+    /// Writes which tables are wanted; their schemas are lists of `kind`. Where none is named, `never` are left out.
+    pub(super) fn tables(&mut self, kind: &str, never: &[&str], text: &mut String) {
+        let mut patterns = self.patterns(kind);
+        if patterns.is_empty() {
+            patterns.push("*.*".to_owned());
+        } else {
+            line(text, format_args!("# Debezium's lists do not heed the case of letters, `tables` does."));
+        }
+        if patterns.iter().all(|pattern| pattern == "*.*" || pattern.starts_with('!')) {
+            patterns.extend(never.iter().map(|pattern| (*pattern).to_owned()));
+        }
+        let patterns: Vec<String> = patterns.iter().map(|pattern| quoted(pattern)).collect();
+        line(text, format_args!("tables = [{}]", patterns.join(", ")));
     }
 
     /// The lists of tables and schemas, as patterns.
-    fn patterns(&mut self) -> Vec<String> {
+    fn patterns(&mut self, kind: &str) -> Vec<String> {
+        let included = format!("{kind}.include.list");
         let mut tables = self.list("table.include.list", tables::of_tables);
-        let schemas = self.list("schema.include.list", tables::of_schemas);
+        let schemas = self.list(&included, tables::of_schemas);
         if tables.is_empty() {
             tables = schemas.iter().map(|schema| format!("{schema}.*")).collect();
         } else if !schemas.is_empty() {
@@ -304,10 +229,10 @@ impl Conversion<'_> {
             let inside =
                 |table: &String| schemas.iter().any(|schema| table.split('.').next() == Some(schema));
             if !tables.iter().all(inside) {
-                self.bad_value("schema.include.list", "and table.include.list name different schemas, of which only the common ones count: name the tables alone");
+                self.bad_value(&included, "and table.include.list name different schemas, of which only the common ones count: name the tables alone");
             }
         }
-        let excluded = self.list("schema.exclude.list", tables::of_schemas);
+        let excluded = self.list(&format!("{kind}.exclude.list"), tables::of_schemas);
         tables.extend(excluded.iter().map(|schema| format!("!{schema}.*")));
         let excluded = self.list("table.exclude.list", tables::of_tables);
         tables.extend(excluded.iter().map(|table| format!("!{table}")));
@@ -347,6 +272,7 @@ impl Conversion<'_> {
         text.push_str("\n[sink.kafka.debezium]\n");
         self.converters(&mut text);
         self.options(&mut text);
+        self.connector.options(self, &mut text);
         self.row_options(&mut text);
         self.client(&mut text);
         self.topics(&mut text);
@@ -376,7 +302,7 @@ impl Conversion<'_> {
                     "topic.heartbeat.prefix"
                 }
                 "heartbeat.topics.prefix" => continue,
-                name if meaning::find(&[postgres::PROPERTIES], name) == Some(Meaning::SameName) => name,
+                name if self.connector.meaning(name) == Some(Meaning::SameName) => name,
                 _ => continue,
             };
             // Debezium does not heed case in the words of its modes, nor blanks around them.

@@ -79,10 +79,6 @@ pub(super) const PROPERTIES: Table = &[
         ],
         Needless(POSITION),
     ),
-    (
-        &["schema.history.internal", "schema.history.internal.*"],
-        Needless("Postgres needs no history of its schemas"),
-    ),
     (&["debezium.sink.type"], Used),
     (
         &["debezium.sink.kafka.wait.message.delivery.timeout.ms"],

@@ -1,5 +1,5 @@
-//! What a property of somebody else means here. The tables are in `postgres.rs` (one connector) and `framework.rs`
-//! (Kafka Connect and Debezium Server); a source that is added later brings a table of its own.
+//! What a property of somebody else means here. The tables are in `postgres.rs` and `mysql.rs` (what
+//! is one connector's own), `relational.rs` (what every connector has) and `framework.rs` (Kafka Connect and Debezium Server).
 
 /// What becomes of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,11 @@
 //! | file | what it does |
 //! |---|---|
 //! | `given`, `properties` | both kinds of file become one list of properties |
-//! | `meaning`, `postgres`, `framework` | the tables: what each property means here |
-//! | `convert`, `clients`, `tables` | from the list to the text of a pipeline file |
-//! | `java`, `offsets`, `written` | where Debezium stopped, and what it has written since it noted that; what that is in the log, `tailwater_postgres::resume` finds out |
+//! | `connector` | which connectors there are, and what differs between them |
+//! | `meaning`, `relational`, `framework` | the tables: what each property means here |
+//! | `postgres`, `mysql` | of one connector each: its own properties, `…/offset` where it stopped, `…/written` what it has written since it noted that; what that is in the log, the source's own `resume` finds out |
+//! | `convert`, `clients`, `tables`, `transforms` | from the list to the text of a pipeline file |
+//! | `java`, `offsets` | what keeps the offsets, and what they have in common |
 //!
 //! | code | kind | meaning | cure |
 //! |---|---|---|---|
@@ -18,23 +20,25 @@
 //! | TW-IMP-005 | operator | a property that is missing or has no usable value | correct it |
 //! | TW-IMP-006 | operator | a regular expression that `tables` has no equal of | name the tables, or use `.*` alone |
 //! | TW-IMP-007 | operator | the file to write exists already, or cannot be written | name another with `--output` |
-//! | TW-IMP-008 | operator | the offsets cannot be read, or are not those of a Postgres connector | name the newest offsets of the connector |
+//! | TW-IMP-008 | operator | the offsets cannot be read, or are not those of such a connector | name the newest offsets of the connector |
 //! | TW-IMP-009 | operator | no offset is the connector's, or several are | name its offsets; give its name |
 //! | TW-IMP-010 | operator | a snapshot was not finished | let Debezium finish it, or copy afresh |
 //! | TW-IMP-011 | operator | Debezium stopped inside a transaction, and transaction metadata is asked for | stop it while nothing is written |
 
 mod clients;
+mod connector;
 mod convert;
 mod framework;
 mod given;
 mod java;
 mod meaning;
+mod mysql;
 mod offsets;
 mod postgres;
 mod properties;
+mod relational;
 mod tables;
 mod transforms;
-pub(crate) mod written;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,6 +51,9 @@ use crate::cli::{Exit, complain, say};
 use crate::{config, kinds};
 use convert::Start;
 use given::Given;
+pub(crate) use mysql::written::Gathering as GatheringOfMysql;
+pub(crate) use offsets::Left;
+pub(crate) use postgres::written::Gathering as GatheringOfPostgres;
 
 pub(crate) mod code {
     pub(crate) const UNREADABLE: &str = "TW-IMP-001";
@@ -113,9 +120,6 @@ pub(crate) async fn import(import: &Import) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Whoever wrote records may have another clock than the source: this much slower at most.
-const CLOCKS_MS: i64 = 5 * 60 * 1000;
-
 /// Gives the pipeline the position at which Debezium stopped.
 async fn go_on(import: &Import, given: &Given, file: &Path) -> Result<Position> {
     let pipeline = config::read(file)?;
@@ -131,19 +135,15 @@ async fn go_on(import: &Import, given: &Given, file: &Path) -> Result<Position> 
         (None, Some(topic)) => kinds::compacted(&pipeline, topic)?,
         (None, None) => BTreeMap::new(),
     };
-    let offset =
-        offsets::find(&held, given.get("topic.prefix").unwrap_or_default().trim(), given.name.as_deref())?;
-    let mode = given.get("lsn.flush.mode").unwrap_or_default();
-    let stopped = offsets::stopped(&offset, mode.trim().eq_ignore_ascii_case("connector_and_driver"))?;
-    let metadata = given.get("provide.transaction.metadata");
-    let metadata = metadata.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
-    if metadata && stopped.inside.is_some() {
-        let what = "Debezium stopped inside a transaction, whose END it has not written";
-        return Err(Error::operator(code::INSIDE, what)
-            .remedy("start it again, and stop it once nothing has been written for a while; or remove provide.transaction.metadata"));
-    }
-    let since = offsets::commit_ms(&offset).saturating_sub(CLOCKS_MS).max(0);
-    kinds::begin(&pipeline, &stopped, since).await
+    let prefix = given.get("topic.prefix").unwrap_or_default().trim();
+    let set =
+        |name, value: &str| given.get(name).is_some_and(|given| given.trim().eq_ignore_ascii_case(value));
+    let left = Left {
+        offset: offsets::find(&held, prefix, given.name.as_deref())?,
+        confirms_ahead: set("lsn.flush.mode", "connector_and_driver"),
+        metadata: set("provide.transaction.metadata", "true"),
+    };
+    kinds::begin(&pipeline, &left).await
 }
 
 fn refuse(errors: &[Error]) -> Exit {

@@ -1,36 +1,25 @@
-//! Every property of Debezium's Postgres connector, release 3.6.3, and what it means here. A property that stands in no
-//! table stops the import; `names.txt` beside this file lists what the release has, and a test holds this table to it.
+//! What is Debezium's Postgres connector's own, release 3.6.3: its properties and what they mean here, and the
+//! `[source.postgres]` that they make. `names.txt` beside this file lists what the release has, and a test holds the
+//! tables to it.
 
-use tailwater_kafka::debezium;
+pub(super) mod offset;
+pub(crate) mod written;
 
+use super::convert::{Address, Conversion, Start, line, quoted};
 use super::meaning::{Meaning, Table};
+use super::relational::{OWN_CODE, RETRIES, TUNING, WATCHED};
 
-use Meaning::{Copy, Needless, Only, Refused, SameName, Used};
+use Meaning::{Needless, Only, Refused, Used};
 
-const TUNING: &str = "tuning of Debezium's own workings; nothing here corresponds to it";
-const RETRIES: &str = "what may pass is tried again for ever; anything else stops the pipeline with an error, and nothing is skipped";
-const SIGNALS: &str = "there are no signals here: nothing is read from it";
-const METRICS: &str = "it concerns Debezium's metrics only";
-const FIRST_COPY: &str = "a setting of Debezium's snapshot that changes none of its rows";
 const CONFIRMED: &str = "the position is confirmed to the server once the target holds it, idle or not";
 const MASKS: &str = "Tailwater does not change values: hide the column in a view or in its own table at the source, or leave it out with a column list of the publication (ALTER PUBLICATION … SET TABLE … (columns))";
 const COLUMNS: &str = "leave columns out with a column list of the publication: ALTER PUBLICATION … SET TABLE … (columns); then remove the property";
-const OVERRIDES: &str = "the first copy here takes whole tables: go on from Debezium's position with --offsets or --offsets-topic, and no copy is made";
-const OWN_CODE: &str =
-    "Tailwater runs nobody's classes: have consumers do without it, or keep Debezium for these tables";
-const OLD_NAME: &str =
-    "Debezium itself does not know this name any more since 2.0; give it the present one first";
 
 /// See the module's description.
 pub(super) const PROPERTIES: Table = &[
     // Where the server is, and as whom to log in.
     (
         &[
-            "connector.class",
-            "database.hostname",
-            "database.port",
-            "database.user",
-            "database.password",
             "database.dbname",
             "database.sslmode",
             "database.sslcert",
@@ -50,33 +39,17 @@ pub(super) const PROPERTIES: Table = &[
             "give settings of the session in the url instead: ?options=-c%20name%3Dvalue; then remove the property",
         ),
     ),
-    (&["database.connection.factory.class"], Refused(OWN_CODE)),
-    (
-        &["driver.*"],
-        Refused(
-            "what the JDBC driver is told has no place here: put what is needed into the url, then remove the property",
-        ),
-    ),
-    (
-        &[
-            "database.tcpKeepAlive",
-            "database.query.timeout.ms",
-            "database.connection.timeout.ms",
-            "connection.validation.timeout.ms",
-        ],
-        Needless("connections are watched and made again by themselves"),
-    ),
+    (&["database.tcpKeepAlive", "database.connection.timeout.ms"], Needless(WATCHED)),
     (
         &["database.include.list", "database.exclude.list"],
         Refused("a pipeline is of one database: the one that database.dbname names"),
     ),
     // Which tables, slot and publication.
-    (&["table.include.list", "table.exclude.list", "schema.include.list", "schema.exclude.list"], Used),
+    (&["schema.include.list", "schema.exclude.list"], Used),
     (
         &["plugin.name", "slot.name", "publication.name", "publication.autocreate.mode", "slot.drop.on.stop"],
         Used,
     ),
-    (&["table.ignore.builtin"], Only(&["true"], "the server's own tables cannot be followed")),
     (&["column.include.list", "column.exclude.list"], Refused(COLUMNS)),
     (
         &["slot.stream.params"],
@@ -112,21 +85,7 @@ pub(super) const PROPERTIES: Table = &[
         ],
         Needless("continuity is proved at every start; where it cannot be, the pipeline stops"),
     ),
-    (
-        &[
-            "slot.max.retries",
-            "slot.retry.delay.ms",
-            "errors.max.retries",
-            "errors.retry.delay.initial.ms",
-            "retriable.restart.connector.wait.ms",
-            "internal.custom.retriable.exception",
-        ],
-        Needless(RETRIES),
-    ),
-    (
-        &["event.processing.failure.handling.mode", "event.converting.failure.handling.mode"],
-        Needless(RETRIES),
-    ),
+    (&["slot.max.retries", "slot.retry.delay.ms"], Needless(RETRIES)),
     (&["lsn.flush.mode"], Used),
     (
         &[
@@ -139,54 +98,14 @@ pub(super) const PROPERTIES: Table = &[
         Needless(CONFIRMED),
     ),
     // What records look like.
-    (&["topic.prefix"], Used),
-    (
-        &["schemas.enable"],
-        Refused(
-            "it is a property of converters: key.converter.schemas.enable, value.converter.schemas.enable",
-        ),
-    ),
-    (debezium::Config::OPTIONS, SameName),
-    (&["heartbeat.topics.prefix"], Used),
     (&["column.mask.with.*", "column.mask.hash.*", "column.truncate.to.*"], Refused(MASKS)),
-    (&["column.propagate.source.type", "datatype.propagate.source.type"], Used),
-    (&["converters", "post.processors"], Only(&[""], OWN_CODE)),
     (
         &["include.unknown.datatypes"],
         Only(&["false"], "columns of types that Debezium does not know stay out of its records here too"),
     ),
     (
-        &["skip.messages.without.change"],
-        Only(
-            &["false"],
-            "updates that change nothing come too: have consumers ignore them, then remove the property",
-        ),
-    ),
-    (
-        &["topic.naming.strategy"],
-        Only(
-            &["io.debezium.schema.SchemaTopicNamingStrategy"],
-            "name topics with `topic` below [sink.kafka], from {prefix}, {schema} and {table}; then remove the property",
-        ),
-    ),
-    (
-        &["topic.delimiter"],
-        Only(
-            &["."],
-            "name topics with `topic` below [sink.kafka], and remove the property; the names of schemas keep their dots",
-        ),
-    ),
-    (
-        &["topic.heartbeat.name"],
-        Refused("the topic of heartbeats is named topic.heartbeat.prefix and the prefix"),
-    ),
-    (
         &["sourceinfo.struct.maker"],
         Only(&["io.debezium.connector.postgresql.PostgresSourceInfoStructMaker"], OWN_CODE),
-    ),
-    (
-        &["transaction.metadata.factory"],
-        Only(&["io.debezium.pipeline.txmetadata.DefaultTransactionMetadataFactory"], OWN_CODE),
     ),
     (
         &["xmin.fetch.interval.ms"],
@@ -196,92 +115,96 @@ pub(super) const PROPERTIES: Table = &[
         &["include.schema.comments", "schema.refresh.mode"],
         Needless("shapes of tables come from the server's catalogue whenever they change"),
     ),
-    // The snapshot.
-    (&["snapshot.mode"], Used),
     (
-        &[
-            "snapshot.include.collection.list",
-            "snapshot.select.statement.overrides",
-            "snapshot.select.statement.overrides.*",
-        ],
-        Copy(&[""], OVERRIDES),
+        &["schema.history.internal", "schema.history.internal.*"],
+        Needless("Postgres needs no history of its schemas"),
     ),
-    (&["snapshot.query.mode"], Copy(&["select_all"], OVERRIDES)),
-    (
-        &[
-            "snapshot.query.mode.custom.name",
-            "snapshot.locking.mode.custom.name",
-            "snapshot.mode.custom.name",
-        ],
-        Copy(&[""], OVERRIDES),
-    ),
-    (&["snapshot.mode.configuration.based.*"], Copy(&["false"], OVERRIDES)),
-    (
-        &[
-            "snapshot.isolation.mode",
-            "snapshot.locking.mode",
-            "snapshot.lock.timeout.ms",
-            "snapshot.fetch.size",
-            "snapshot.max.threads",
-            "snapshot.max.threads.multiplier",
-            "snapshot.delay.ms",
-            "snapshot.tables.order.by.row.count",
-            "internal.snapshot.scan.all.columns.force",
-            "internal.legacy.snapshot.max.threads",
-            "legacy.snapshot.max.threads",
-            "streaming.delay.ms",
-        ],
-        Needless(FIRST_COPY),
-    ),
-    // Signals and notifications.
-    (&["signal.*", "incremental.snapshot.*", "read.only"], Needless(SIGNALS)),
-    (&["notification.enabled.channels"], Used),
-    (&["notification.sink.topic.name", "notification.*"], Needless("there are no notifications here")),
-    // Debezium's workings.
-    (
-        &[
-            "max.batch.size",
-            "max.queue.size",
-            "max.queue.size.in.bytes",
-            "poll.interval.ms",
-            "query.fetch.size",
-            "queue.provider.type",
-            "memory.management.*",
-            "topic.cache.size",
-            "executor.shutdown.timeout.ms",
-            "internal.create.slot.command.timeout",
-            "create.slot.command.timeout",
-            "internal.log.position.check.enable",
-            "guardrail.collections.*",
-            "custom.sanitize.pattern",
-            "record.processing.*",
-            "internal.task.management.timeout.ms",
-            "debezium.embedded.shutdown.pause.before.interrupt.ms",
-        ],
-        Needless(TUNING),
-    ),
-    (
-        &[
-            "custom.metric.tags",
-            "internal.advanced.metrics.enable",
-            "statistics.metrics.enabled",
-            "openlineage.*",
-        ],
-        Needless(METRICS),
-    ),
-    // Names of old.
-    (
-        &[
-            "database.server.name",
-            "schema.whitelist",
-            "schema.blacklist",
-            "table.whitelist",
-            "table.blacklist",
-            "column.whitelist",
-            "column.blacklist",
-            "source.struct.version",
-            "sanitize.field.names",
-        ],
-        Refused(OLD_NAME),
-    ),
+    (&["internal.create.slot.command.timeout", "create.slot.command.timeout"], Needless(TUNING)),
 ];
+
+/// Properties that map to no setting by themselves but decide something.
+pub(super) fn decide(conversion: &mut Conversion<'_>) {
+    let given = conversion.given;
+    if !slot_is_of_pgoutput(conversion) {
+        let why =
+            "the slot is of another plugin (Debezium's default is decoderbufs), and a slot cannot change it";
+        if conversion.start == Start::GoOn {
+            conversion.refuse("plugin.name", &format!("{why}: start without offsets, with a first copy"));
+        } else {
+            conversion
+                .remark("plugin.name", &format!("{why}; Tailwater makes one of its own, after a first copy"));
+        }
+    }
+    let drops = given.get("slot.drop.on.stop").map(|drops| drops.trim().eq_ignore_ascii_case("true"));
+    if drops == Some(true) && conversion.start == Start::GoOn {
+        conversion.refuse("slot.drop.on.stop", "Debezium has removed the slot when it stopped, and what came since is lost to it: start without offsets, with a first copy");
+    } else if drops.is_some() {
+        conversion.remark("slot.drop.on.stop", "only `tailwater drop` removes a slot");
+    }
+    if given.get("lsn.flush.mode").is_some() {
+        conversion.remark("lsn.flush.mode", CONFIRMED);
+    }
+    if given.get("publication.autocreate.mode").is_some() {
+        conversion.remark(
+            "publication.autocreate.mode",
+            "the publication is used as it stands; tables that it lacks are added by hand",
+        );
+    }
+}
+
+fn slot_is_of_pgoutput(conversion: &Conversion<'_>) -> bool {
+    let plugin = conversion.given.get("plugin.name");
+    plugin.is_some_and(|plugin| plugin.trim().eq_ignore_ascii_case("pgoutput"))
+}
+
+/// `[source.postgres]`
+pub(super) fn source(conversion: &mut Conversion<'_>) -> String {
+    let mut text = String::from("[source.postgres]\n");
+    let address = Address {
+        scheme: "postgres",
+        port: "5432",
+        password: "PGPASSWORD",
+        database: Some("database.dbname"),
+    };
+    let parameters = parameters(conversion);
+    conversion.address(&address, &parameters, &mut text);
+    if parameters.iter().any(|(name, _)| *name == "sslkey") {
+        line(
+            &mut text,
+            format_args!(
+                "# sslkey must be PEM here; Debezium's driver wants DER (openssl pkcs8 -topk8 -nocrypt)."
+            ),
+        );
+    }
+    conversion.tables("schema", &[], &mut text);
+    if slot_is_of_pgoutput(conversion) {
+        let slot = conversion.text("slot.name").unwrap_or_else(|| "debezium".to_owned());
+        if conversion.start == Start::Copy {
+            line(
+                &mut text,
+                format_args!(
+                    "# Debezium's own slot. For a first copy it must be gone: drop it, or name another here."
+                ),
+            );
+        }
+        line(&mut text, format_args!("slot = {}", quoted(&slot)));
+    }
+    let publication = conversion.text("publication.name").unwrap_or_else(|| "dbz_publication".to_owned());
+    line(&mut text, format_args!("publication = {}", quoted(&publication)));
+    text
+}
+
+/// How the connection is encrypted.
+fn parameters(conversion: &mut Conversion<'_>) -> Vec<(&'static str, String)> {
+    let mut parameters = Vec::new();
+    for (name, parameter) in [
+        ("database.sslmode", "sslmode"),
+        ("database.sslrootcert", "sslrootcert"),
+        ("database.sslcert", "sslcert"),
+        ("database.sslkey", "sslkey"),
+    ] {
+        let value = conversion.text(name).filter(|value| !value.is_empty());
+        parameters.extend(value.map(|value| (parameter, value)));
+    }
+    parameters
+}

@@ -6,12 +6,16 @@ use std::io::Write as _;
 
 use expect_test::{Expect, expect};
 
+use super::connector::Connector;
 use super::convert::{Start, convert};
 use super::given::Given;
-use super::{framework, meaning, postgres};
+use super::mysql::Kind;
 
 /// Every property that release 3.6.3 of the connector, its engine, and Kafka Connect 4.3 have, as their own classes say.
 const NAMES: &str = include_str!("names.txt");
+
+/// Those of the MySQL connector, which has all that MariaDB's has.
+const NAMES_OF_MYSQL: &str = include_str!("names-mysql.txt");
 
 const CONNECTOR: &str = "io.debezium.connector.postgresql.PostgresConnector";
 
@@ -40,7 +44,7 @@ fn problems(more: &[(&str, &str)]) -> Vec<String> {
 fn text(given: &Given, start: Start) -> String {
     let text = convert(given, start, "given").unwrap_or_else(|errors| panic!("{errors:?}"));
     let folder = tempfile::tempdir().unwrap();
-    let variables = ["PGPASSWORD", "KAFKA_BROKERS", "KAFKA_PASSWORD", "DB_PASSWORD"];
+    let variables = ["PGPASSWORD", "MYSQL_PWD", "KAFKA_BROKERS", "KAFKA_PASSWORD", "DB_PASSWORD"];
     let variables = variables.map(|name| (name.to_owned(), "x:1".to_owned()));
     let file = folder.path().join("shop.toml");
     crate::config::parse(&file, text.clone(), &BTreeMap::from(variables))
@@ -54,9 +58,14 @@ fn check(given: &Given, start: Start, expected: &Expect) {
 
 #[test]
 fn every_property_of_the_release_is_known() {
-    let known = [postgres::PROPERTIES, framework::PROPERTIES];
-    let unknown: Vec<&str> = NAMES.lines().filter(|name| meaning::find(&known, name).is_none()).collect();
-    assert!(NAMES.lines().count() > 150 && unknown.is_empty(), "{unknown:?}");
+    for (names, least, connector) in [
+        (NAMES, 150, Connector::Postgres),
+        (NAMES_OF_MYSQL, 120, Connector::Mysql(Kind::MySql)),
+        (NAMES_OF_MYSQL, 120, Connector::Mysql(Kind::MariaDb)),
+    ] {
+        let unknown: Vec<&str> = names.lines().filter(|name| connector.meaning(name).is_none()).collect();
+        assert!(names.lines().count() > least && unknown.is_empty(), "{connector:?}: {unknown:?}");
+    }
 }
 
 #[test]
@@ -297,7 +306,7 @@ fn everything_that_is_wrong_is_told_at_once() {
         ("database.port", "5x32"),
     ];
     expect![[r#"
-        TW-IMP-003 `colum.exclude.list` is no property that Debezium 3.6.3 or Kafka Connect has
+        TW-IMP-003 `colum.exclude.list` is no property that this connector of Debezium 3.6.3 or Kafka Connect has
         TW-IMP-004 `column.exclude.list` cannot be carried over, and without it other data would be written
         TW-IMP-004 `column.mask.with.5.chars` cannot be carried over, and without it other data would be written
         TW-IMP-004 `converters` cannot be carried over, and without it other data would be written
@@ -397,11 +406,174 @@ fn other_connectors_are_named() {
         assert!(error.code() == "TW-IMP-002" && error.message().contains(expected), "{error}");
     };
     check(
-        "io.debezium.connector.mysql.MySqlConnector",
-        "reads MySQL, and this release has no such source yet",
+        "io.debezium.connector.oracle.OracleConnector",
+        "reads Oracle, and this release has no such source yet",
     );
-    check("io.debezium.connector.mariadb.MariaDbConnector", "MariaDB");
-    check("MySqlConnector", "MySQL");
+    check("MongoDbConnector", "MongoDB");
+    check("org.example.MySql", "no connector of Debezium");
     check("org.example.Postgres", "no connector of Debezium");
     text(&connector(&[("connector.class", "PostgresConnector")]), Start::Copy);
+}
+
+/// A connector for MySQL or MariaDB with what every one needs, and these properties.
+fn binlog_connector(class: &str, more: &[(&str, &str)]) -> Given {
+    let mut config: BTreeMap<&str, &str> = BTreeMap::from([
+        ("connector.class", class),
+        ("database.hostname", "db.example"),
+        ("database.user", "cdc"),
+        ("database.server.id", "5400"),
+        ("topic.prefix", "shop"),
+        ("schema.history.internal.kafka.topic", "history"),
+        ("schema.history.internal.kafka.bootstrap.servers", "k:9092"),
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+    ]);
+    config.extend(more.iter().copied());
+    Given::parse(&serde_json::to_string(&config).unwrap()).unwrap()
+}
+
+const MYSQL: &str = "io.debezium.connector.mysql.MySqlConnector";
+const MARIADB: &str = "io.debezium.connector.mariadb.MariaDbConnector";
+
+#[test]
+fn a_connector_for_mysql_becomes_a_pipeline() {
+    let config = [
+        ("database.password", "hidden"),
+        ("database.port", "3307"),
+        ("database.ssl.mode", "verify_identity"),
+        ("database.include.list", "shop,sales"),
+        ("table.exclude.list", "shop\\.audit_.*"),
+        ("include.schema.changes", "False"),
+        ("bigint.unsigned.handling.mode", "Precise"),
+        ("time.precision.mode", "connect"),
+        ("snapshot.locking.mode", "none"),
+        ("gtid.source.filter.dml.events", "true"),
+        ("heartbeat.interval.ms", "500"),
+    ];
+    check(
+        &binlog_connector(MYSQL, &config),
+        Start::GoOn,
+        &expect![[r##"
+        # Made by `tailwater import-debezium` from given.
+        #
+        # What needs no setting here:
+        #   database.server.id: the pipeline has a number of its own, made of its name; server_id = … gives it another
+        #   gtid.source.filter.dml.events: it goes with gtid.source.includes and gtid.source.excludes
+        #   schema.history.internal.kafka.bootstrap.servers: no history of schemas is kept: the log says what its columns are
+        #   schema.history.internal.kafka.topic: no history of schemas is kept: the log says what its columns are
+        #   snapshot.locking.mode: a setting of Debezium's snapshot that changes none of its rows
+
+        [source.mysql]
+        # database.password: a password is never copied. Set the variable, or refer to a file: ${file:PATH}
+        url = "mysql://cdc:${env:MYSQL_PWD}@db.example:3307?ssl-mode=VERIFY_IDENTITY"
+        # Debezium's lists do not heed the case of letters, `tables` does.
+        tables = ["shop.*", "sales.*", "!shop.audit_*"]
+
+        [sink.kafka]
+        # A connector does not know its brokers; they are the worker's bootstrap.servers. Write them here, or
+        # import with --worker and the worker's properties.
+        brokers = "${env:KAFKA_BROKERS}"
+        prefix = "shop"
+
+        [sink.kafka.debezium]
+        schemas.enable = true
+        bigint.unsigned.handling.mode = "precise"
+        heartbeat.interval.ms = 500
+        time.precision.mode = "connect"
+        include.schema.changes = false
+    "##]],
+    );
+}
+
+#[test]
+fn a_connector_for_mariadb_with_defaults_becomes_a_pipeline() {
+    let config = [("database.ssl.mode", "trust"), ("snapshot.mode", "no_data")];
+    check(
+        &binlog_connector(MARIADB, &config),
+        Start::GoOn,
+        &expect![[r##"
+        # Made by `tailwater import-debezium` from given.
+        #
+        # What needs no setting here:
+        #   database.server.id: the pipeline has a number of its own, made of its name; server_id = … gives it another
+        #   schema.history.internal.kafka.bootstrap.servers: no history of schemas is kept: the log says what its columns are
+        #   schema.history.internal.kafka.topic: no history of schemas is kept: the log says what its columns are
+        #   snapshot.mode: Tailwater copies once, where it has no position to go on from
+
+        [source.mariadb]
+        url = "mariadb://cdc@db.example:3306?ssl-mode=REQUIRED"
+        tables = ["*.*", "!mysql.*", "!sys.*"]
+
+        [sink.kafka]
+        # A connector does not know its brokers; they are the worker's bootstrap.servers. Write them here, or
+        # import with --worker and the worker's properties.
+        brokers = "${env:KAFKA_BROKERS}"
+        prefix = "shop"
+
+        [sink.kafka.debezium]
+        schemas.enable = true
+        # Debezium's default. Where nobody reads the topic of the prefix, write false.
+        include.schema.changes = true
+    "##]],
+    );
+    let config = [("table.exclude.list", "shop.audit"), ("database.ssl.mode", "${env:MODE}")];
+    let errors = convert(&binlog_connector(MARIADB, &config), Start::Copy, "f");
+    let text = errors.unwrap();
+    for line in [
+        "tables = [\"!shop.audit\", \"!mysql.*\", \"!sys.*\"]",
+        "url = \"mariadb://cdc@db.example:3306?ssl-mode=${env:MODE}\"",
+    ] {
+        assert!(text.lines().any(|one| one == line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn what_mysql_cannot_carry_over_is_told_at_once() {
+    let config = [
+        ("slot.name", "dbz"),
+        ("column.exclude.list", "a.b.c"),
+        ("column.mask.hash.SHA-256.with.salt.x", "a.b.c"),
+        ("gtid.source.includes", "3e11fa47-71ca-11e1-9e33-c80aa9429562"),
+        ("include.query", "true"),
+        ("include.schema.comments", "true"),
+        ("database.ssl.truststore", "store.jks"),
+        ("database.ssl.mode", "sometimes"),
+        ("database.initial.statements", "SET x"),
+        ("database.protocol", "jdbc:mysql:aws"),
+        ("database.whitelist", "a"),
+        ("snapshot.mode", "schema_only"),
+        ("schema.include.list", "a"),
+    ];
+    let errors = convert(&binlog_connector(MYSQL, &config), Start::Copy, "f").unwrap_err();
+    let problems: Vec<String> =
+        errors.iter().map(|error| format!("{} {}", error.code(), error.message())).collect();
+    expect![[r#"
+        TW-IMP-004 `column.exclude.list` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `column.mask.hash.SHA-256.with.salt.x` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `database.initial.statements` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `database.protocol` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `database.ssl.truststore` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `database.whitelist` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `gtid.source.includes` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `include.query` cannot be carried over, and without it other data would be written
+        TW-IMP-004 `include.schema.comments` cannot be carried over, and without it other data would be written
+        TW-IMP-003 `schema.include.list` is no property that this connector of Debezium 3.6.3 or Kafka Connect has
+        TW-IMP-003 `slot.name` is no property that this connector of Debezium 3.6.3 or Kafka Connect has
+        TW-IMP-004 `snapshot.mode` cannot be carried over, and without it other data would be written
+        TW-IMP-005 `database.ssl.mode` is none of disabled, preferred, required, verify_ca, verify_identity, nor MariaDB's disable, trust, verify-ca, verify-full"#]].assert_eq(&problems.join("\n"));
+}
+
+#[test]
+fn what_mysql_has_by_default_changes_nothing() {
+    let config = [
+        ("include.query", "false"),
+        ("include.schema.comments", "false"),
+        ("database.protocol", "jdbc:mysql"),
+        ("database.jdbc.driver", "com.mysql.cj.jdbc.Driver"),
+        ("enable.time.adjuster", "true"),
+        ("table.ignore.builtin", "true"),
+        ("connect.keep.alive", "true"),
+        ("inconsistent.schema.handling.mode", "fail"),
+        ("min.row.count.to.stream.results", "1000"),
+    ];
+    text(&binlog_connector(MYSQL, &config), Start::Copy);
 }

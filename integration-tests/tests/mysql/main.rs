@@ -14,6 +14,7 @@ mod continuity;
 mod debezium;
 mod demo;
 mod followed;
+mod handover;
 mod kafka;
 mod load;
 mod renamed;

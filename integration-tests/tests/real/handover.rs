@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tailwater_integration_tests::kafka::{self, Broker};
 use tailwater_integration_tests::servers::{self, Database, any_version};
 use tailwater_integration_tests::truth::{self, Change, Placed};
-use tailwater_integration_tests::{Client, child};
+use tailwater_integration_tests::{Client, child, offsets};
 use tempfile::TempDir;
 
 /// What Debezium has left behind.
@@ -100,10 +100,10 @@ impl Left {
     }
 
     fn import(&self, connector: &Path, offset: &Value) -> Output {
-        let (offsets, name) =
+        let (file, name) =
             (connector.with_extension("dat"), connector.file_stem().unwrap().to_str().unwrap());
-        fs::write(&offsets, offsets_file(&key(name), &offset.to_string())).unwrap();
-        self.import_with(connector, &["--offsets", offsets.to_str().unwrap()])
+        fs::write(&file, offsets::file(&offsets::key(name), &offset.to_string())).unwrap();
+        self.import_with(connector, &["--offsets", file.to_str().unwrap()])
     }
 
     fn import_with(&self, connector: &Path, arguments: &[&str]) -> Output {
@@ -140,10 +140,6 @@ impl Left {
     }
 }
 
-fn key(name: &str) -> String {
-    format!("[\"kafka\",{{\"server\":\"{name}\"}}]")
-}
-
 /// What Debezium notes with the record of a change.
 fn noted(placed: &Placed) -> Value {
     let Placed { change, follows } = placed;
@@ -161,20 +157,6 @@ fn noted(placed: &Placed) -> Value {
         offset["txId"] = json!(change.xid);
     }
     offset
-}
-
-/// A serialised `HashMap<byte[], byte[]>` of one entry, as Kafka's `FileOffsetBackingStore` writes it.
-fn offsets_file(key: &str, value: &str) -> Vec<u8> {
-    // Up to where the length of the first key stands.
-    let mut file = include_bytes!("../../debezium/offsets/insert.dat")[..100].to_vec();
-    let length = |text: &str| u32::try_from(text.len()).unwrap().to_be_bytes();
-    file.extend(length(key));
-    file.extend(key.as_bytes());
-    file.extend(b"uq\x00\x7e\x00\x02");
-    file.extend(length(value));
-    file.extend(value.as_bytes());
-    file.push(b'x');
-    file
 }
 
 fn assert_refused(output: &Output, code: &str) {
@@ -297,9 +279,9 @@ async fn what_was_written_beyond_the_offsets_is_not_written_again() {
     let [one, two] = [&first, &second].map(|connector| connector.file_stem().unwrap().to_str().unwrap());
     let text = fs::read_to_string(&second).unwrap();
     fs::write(&second, text.replace(&format!("topic.prefix={two}"), &format!("topic.prefix={one}"))).unwrap();
-    let offsets = second.with_extension("dat");
-    fs::write(&offsets, offsets_file(&key(one), &noted(&placed).to_string())).unwrap();
-    let output = left.import_with(&second, &["--offsets", offsets.to_str().unwrap()]);
+    let noted_file = second.with_extension("dat");
+    fs::write(&noted_file, offsets::file(&offsets::key(one), &noted(&placed).to_string())).unwrap();
+    let output = left.import_with(&second, &["--offsets", noted_file.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     left.run(&second);
     let told = |topic: &str| truth::told(&broker.read(&format!("{one}.public.{topic}")), "");
@@ -323,9 +305,9 @@ async fn offsets_are_found_in_connects_topic() {
     let new = NewTopic::new(&topic, 3, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
     admin.create_topics([&new], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
     let producer: BaseProducer = client.create().unwrap();
-    let key = key(name);
-    let offsets = [noted(&left.changes[0]).to_string(), noted(&placed).to_string()];
-    for (key, value) in [(&key, &offsets[0]), (&self::key("another"), &offsets[0]), (&key, &offsets[1])] {
+    let key = offsets::key(name);
+    let values = [noted(&left.changes[0]).to_string(), noted(&placed).to_string()];
+    for (key, value) in [(&key, &values[0]), (&offsets::key("another"), &values[0]), (&key, &values[1])] {
         producer.send(BaseRecord::to(&topic).key(key).payload(value)).map_err(|(error, _)| error).unwrap();
     }
     producer.flush(std::time::Duration::from_secs(60)).unwrap();

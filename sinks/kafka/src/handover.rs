@@ -1,16 +1,17 @@
 //! Taking over from another writer of the same topics: what Kafka Connect keeps of its connectors' offsets, what was
 //! written last, and the first position of a pipeline that is to go on from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tailwater_core::error::Doing as _;
 use tailwater_core::{Error, Position, Result, Sink as _};
 
 use crate::client::Noted;
+use crate::debezium::{NEW_KEY, OLD_KEY};
 use crate::sink::Kafka;
 use crate::topics::{PATIENCE, Topics};
 use crate::{Config, error};
@@ -63,12 +64,23 @@ pub fn compacted(config: &Config, topic: &str) -> Result<BTreeMap<Vec<u8>, Vec<u
     Ok(held)
 }
 
-/// Shows every value that was written since a time (ms since 1970, by the clock of whoever wrote it) to the topics whose
+/// A record with a value.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'r> {
+    /// The value.
+    pub value: &'r [u8],
+    /// It is one of the two records of a row whose key changed.
+    pub rekeyed: bool,
+    /// Its topic has one partition: everything in it came in the order in which it was written.
+    pub in_order: bool,
+}
+
+/// Shows every record with a value that was written since a time (ms since 1970, by the clock of whoever wrote it) to the topics whose
 /// names begin with the prefix and a dot.
 ///
 /// # Errors
 /// Those of the brokers.
-pub fn written_since(config: &Config, since_ms: i64, mut show: impl FnMut(&[u8])) -> Result<()> {
+pub fn written_since(config: &Config, since_ms: i64, mut show: impl FnMut(&Told<'_>)) -> Result<()> {
     let reading = Reading::new(config)?;
     let start = format!("{}.", config.naming.prefix);
     let mut partitions = reading.partitions(|name| name.starts_with(&start))?;
@@ -78,10 +90,21 @@ pub fn written_since(config: &Config, since_ms: i64, mut show: impl FnMut(&[u8])
         );
         return Ok(());
     }
+    let several: BTreeSet<String> = partitions
+        .elements()
+        .iter()
+        .filter(|partition| partition.partition() > 0)
+        .map(|partition| partition.topic().to_owned())
+        .collect();
     partitions.set_all_offsets(Offset::Offset(since_ms)).map_err(|error| reading.blame(&error))?;
     let asked = reading.topics.consumer.offsets_for_times(partitions, PATIENCE);
     let partitions = asked.map_err(|error| reading.blame(&error))?;
-    reading.read(&partitions, |message| message.payload().into_iter().for_each(&mut show))
+    reading.read(&partitions, |message| {
+        let Some(value) = message.payload() else { return };
+        let mut headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+        let rekeyed = headers.any(|header| [NEW_KEY, OLD_KEY].contains(&header.key.as_bytes()));
+        show(&Told { value, rekeyed, in_order: !several.contains(message.topic()) });
+    })
 }
 
 struct Reading {

@@ -48,7 +48,7 @@ use std::time::Duration;
 use tailwater_core::{Position, Result};
 
 pub use check::check;
-pub use handover::{begin_at, compacted, not_begun, written_since};
+pub use handover::{Told, begin_at, compacted, not_begun, written_since};
 pub use partition::of_key as partition_of_key;
 pub use properties::Properties;
 pub use routes::Naming;

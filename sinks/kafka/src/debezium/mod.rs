@@ -61,8 +61,8 @@ use self::transactions::{Counts, InTransaction};
 use crate::encode::{Encode, Place, Records, Span};
 use crate::routes::{Route, Routes};
 
-const NEW_KEY: &[u8] = b"__debezium.newkey";
-const OLD_KEY: &[u8] = b"__debezium.oldkey";
+pub(crate) const NEW_KEY: &[u8] = b"__debezium.newkey";
+pub(crate) const OLD_KEY: &[u8] = b"__debezium.oldkey";
 /// The format.
 #[derive(Debug)]
 pub(crate) struct Debezium {

@@ -1,9 +1,10 @@
-//! What Debezium wrote last, by its own records: it may be more than its offsets say, since it notes them after the
+//! What Debezium's Postgres connector wrote last, by its own records: it may be more than its offsets say, since it notes them after the
 //! records, or not at all where it was killed. Pure.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use tailwater_kafka::Told;
 use tailwater_kafka::debezium::Skipped;
 use tailwater_postgres::lsn::Lsn;
 use tailwater_postgres::resume::{Kind, Place, Written};
@@ -45,9 +46,9 @@ impl<'c> Gathering<'c> {
         Self { prefix, whole, places: HashMap::new() }
     }
 
-    /// Takes in the value of a record. Those that are no changes (of transactions, heartbeats, a snapshot) say nothing.
-    pub(crate) fn record(&mut self, value: &[u8]) {
-        let Ok(Value { payload, plain }) = serde_json::from_slice(value) else { return };
+    /// Takes in a record. Those that are no changes (of transactions, heartbeats, a snapshot) say nothing.
+    pub(crate) fn record(&mut self, told: &Told<'_>) {
+        let Ok(Value { payload, plain }) = serde_json::from_slice(told.value) else { return };
         let Some(Payload { op, source }) = payload.or(plain) else { return };
         let kind = match op.as_str() {
             "c" => Kind::Insert,
@@ -122,7 +123,7 @@ mod tests {
             r#"{"ts_ms":1}"#.to_owned(),
             "plain".to_owned(),
         ] {
-            gathering.record(value.as_bytes());
+            gathering.record(&Told { value: value.as_bytes(), rekeyed: false, in_order: true });
         }
         let skipped = Skipped { create: false, update: false, delete: false, truncate: true };
         let written = gathering.finish(skipped);
