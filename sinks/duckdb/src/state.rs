@@ -61,10 +61,15 @@ impl Target {
         }
     }
 
-    /// Takes over a shape that the file has by now.
-    pub(crate) fn adopt(&mut self, table: &Arc<Table>, columns: Vec<Held>) {
+    /// The source calls it so now.
+    pub(crate) fn call_as(&mut self, table: &Table) {
         self.source_schema.clone_from(&table.schema);
         self.source_name.clone_from(&table.name);
+    }
+
+    /// Takes over a shape that the file has by now.
+    pub(crate) fn adopt(&mut self, table: &Arc<Table>, columns: Vec<Held>) {
+        self.call_as(table);
         self.kinds = columns.iter().map(|column| column.kind.clone()).collect();
         self.key = key_names(table, &columns);
         self.columns = columns;

@@ -108,7 +108,10 @@ impl Store {
             Some(target) if target.has_shape(table) => return Ok(()),
             Some(target) if target.stopped.is_some() => {
                 target.shape = Some(Arc::clone(table));
-                return Ok(());
+                // Its rows stay where they are; it is shown under the name that it has in the source.
+                let renamed = target.source_full_name() != table.full_name();
+                target.call_as(table);
+                return if renamed { self.save(table.id) } else { Ok(()) };
             }
             Some(_) => self.reshape(table),
             None if !table.streamed_from_birth => Ok(Some(NOT_COPIED.to_owned())),
@@ -227,6 +230,7 @@ impl Store {
         );
         let target = self.targets.entry(table.id).or_insert_with(|| Target::new(table));
         (target.stopped, target.shape) = (Some(why), Some(Arc::clone(table)));
+        target.call_as(table);
         self.save(table.id)
     }
 
@@ -277,13 +281,16 @@ impl Store {
                 && same_name(&other.schema, &table.schema)
                 && same_name(&other.name, &table.name)
         });
-        match holder.map(|holder| (holder.id, holder.source_full_name())) {
-            None => self.refuse_stranger(table).map(|()| None),
-            Some((_, other)) if other != table.full_name() => {
-                Ok(Some(format!("DuckDB does not tell its name from that of {other}")))
-            }
-            Some((id, _)) if older == Older::Replaced => self.drop_table(id).map(|()| None),
-            Some((id, _)) => self.move_aside(id).map(|()| None),
+        let Some(holder) = holder else { return self.refuse_stranger(table).map(|()| None) };
+        let (id, other) = (holder.id, holder.source_full_name());
+        let still =
+            same_name(&holder.source_schema, &table.schema) && same_name(&holder.source_name, &table.name);
+        if still && other != table.full_name() {
+            return Ok(Some(format!("DuckDB does not tell its name from that of {other}")));
+        }
+        match older {
+            Older::Replaced => self.drop_table(id).map(|()| None),
+            Older::Aside => self.move_aside(id).map(|()| None),
         }
     }
 

@@ -124,6 +124,8 @@ impl<P: Images> Assembler<P> {
             self.ask(to.clone(), Why::Created, unnamed);
         } else {
             warn!(table, from = old, "a table was renamed to it: its rows were not carried under this name");
+            // What the catalogue has of it is told at the log's end, if no row comes before.
+            self.tables.follow(to).renamed = true;
         }
         Ok(())
     }
@@ -131,7 +133,7 @@ impl<P: Images> Assembler<P> {
     /// A table has this name now.
     fn renamed(&mut self, name: &Name, batch: &mut Batch) -> Result<()> {
         if self.is_stopped(name) {
-            return Ok(());
+            return self.tell_stopped(name, batch);
         }
         let unnamed = self.is_unnamed(name);
         let followed = self.tables.follow(name);

@@ -105,10 +105,16 @@ impl<P: Images> Assembler<P> {
              then copy everything afresh"
         );
         self.tables.stop(name, reason.to_owned());
-        if let Some(table) = self.tables.bare(name)
+        self.tell_stopped(name, batch)
+    }
+
+    /// Tells the sink that a table is stopped, under the name that it has.
+    pub(super) fn tell_stopped(&mut self, name: &Name, batch: &mut Batch) -> tailwater_core::Result<()> {
+        let reason = self.tables.get(name).and_then(|followed| followed.stopped.clone());
+        if let (Some(table), Some(reason)) = (self.tables.bare(name), reason)
             && self.name_transaction(batch)?
         {
-            batch.stop_table(&table, reason)?;
+            batch.stop_table(&table, &reason)?;
         }
         Ok(())
     }
