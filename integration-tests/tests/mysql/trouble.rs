@@ -215,13 +215,14 @@ async fn a_server_that_lacks_something_does_not_take_over() {
         prepare(&first, TABLES);
         second.follow(&first);
         let mut followed = Followed::start(&first).await;
-        second.execute(if installation().name() == "mysql97" { "STOP REPLICA" } else { "STOP SLAVE" });
-        first.execute("INSERT INTO shop.notes (note) VALUES ('only here')");
-        followed.everything(&first).await;
+        // A replica that is stopped before would never have them.
         tailwater_integration_tests::wait_for("it has the tables", Duration::from_secs(60), async || {
             second.try_execute("SELECT 1 FROM shop.visits").ok()
         })
         .await;
+        second.execute(if installation().name() == "mysql97" { "STOP REPLICA" } else { "STOP SLAVE" });
+        first.execute("INSERT INTO shop.notes (note) VALUES ('only here')");
+        followed.everything(&first).await;
         followed.config = config(&second.url());
         let error = followed.stopped_by(&second).await;
         crate::followed::assert_error(&error, "TW-MY-061", "copy afresh");
