@@ -221,6 +221,28 @@ fn debeziums_options_are_taken_by_their_names() {
     }
 }
 
+/// Who is to tell statements, and who is to write them.
+#[test]
+fn statements_are_told_where_the_sink_wants_them() {
+    let check = |source: &str, options: &str, expected: (Option<bool>, bool)| {
+        let text = format!(
+            "[source.{source}]\nurl = \"{source}://u@h/d\"\ntables = [\"a.*\"]\n[sink.kafka]\nbrokers = \"one:9092\"\n{options}"
+        );
+        let pipeline = read("shop.toml", &text).unwrap();
+        let pipeline::Sink::Kafka(sink) = &pipeline.sink else { panic!("{:?}", pipeline.sink) };
+        let told = match &pipeline.source {
+            pipeline::Source::Mysql(mysql) => Some(mysql.statements),
+            pipeline::Source::Postgres(_) => None,
+        };
+        assert_eq!((told, sink.debezium.schema_changes), expected, "{text}");
+    };
+    let wanted = "[sink.kafka.debezium]\n\"include.schema.changes\" = true\n";
+    check("mysql", wanted, (Some(true), true));
+    check("mariadb", wanted, (Some(true), true));
+    check("mysql", "", (Some(false), false));
+    check("postgres", wanted, (None, false));
+}
+
 #[test]
 fn a_wrong_option_of_debezium_is_named_with_its_place() {
     let check = |line: &str, expected: Expect| {
