@@ -309,7 +309,8 @@ impl Search {
         let at = |offset| Place::new(event.transaction.log_file, offset, event.log_row.into(), table, kind);
         // The server may not say where the event stands; we count.
         let exact = at(event.log_offset);
-        let place = if self.written.knows(&exact) { exact } else { at(event.transaction.starts) };
+        let known = self.written.knows(&exact) || self.passed_on.unsure.contains_key(&exact);
+        let place = if known { exact } else { at(event.transaction.starts) };
         let held = self.written.take(place);
         // What is noted with the first record of an update of a key holds for both.
         let is_half = held.is_none() && self.written.halves.contains_key(&place);

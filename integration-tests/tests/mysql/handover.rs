@@ -380,9 +380,13 @@ async fn what_was_written_beyond_the_offsets_is_not_written_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_kill_has_left_out_comes_with_all_that_follows() {
-    for installation in [Installation::mysql97(), Installation::mariadb118()] {
-        let left = Left::new(installation, &[]);
-        let name = |of: &str| format!("{of}_{}", installation.name());
+    for (kind, installation, settings) in [
+        ("mysql", Installation::mysql97(), &[] as &[&str]),
+        ("packed", Installation::mysql97(), &["binlog_transaction_compression=ON"]),
+        ("mariadb", Installation::mariadb118(), &[]),
+    ] {
+        let left = Left::new(installation, settings);
+        let name = |of: &str| format!("{of}_{kind}");
         let first = left.stops.iter().find(|stop| stop.passed_on == 1).unwrap();
         let all = name("whole");
         left.go_on(&left.connector(&all, &all), &all, &first.offset, &all);
