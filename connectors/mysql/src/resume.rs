@@ -79,6 +79,8 @@ pub struct Held {
 pub struct Written {
     /// By place.
     pub places: HashMap<Place, Held>,
+    /// Updates of keys, which are written as two records, of which one alone is there: how many, by place.
+    pub halves: HashMap<Place, u64>,
     /// Kinds that are never written.
     pub never: Vec<Kind>,
 }
@@ -171,7 +173,7 @@ pub async fn position(config: &Config, stopped: &Stopped, written: Written) -> R
     })?;
     let head = continuity::head(&server, &place)?;
     connection.finish().await?;
-    if stopped.inside.is_none() && written.places.is_empty() {
+    if stopped.inside.is_none() && written.places.is_empty() && written.halves.is_empty() {
         return Ok((start, 0));
     }
     let stream = stream_from(Arc::new(config.clone()), start.clone()).await?;
@@ -209,6 +211,15 @@ struct Search {
     passed_on: PassedOn,
     /// A change was met that has not been passed on.
     ended: bool,
+}
+
+/// Whether a change was noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    No,
+    /// As the last one.
+    Last,
+    Before,
 }
 
 /// Changes of the open transaction that are in the target, beyond those that were noted.
@@ -274,7 +285,12 @@ impl Search {
         let mut changes = 0;
         for event in batch.events() {
             let Some((kind, table)) = kind(&event) else { continue };
-            self.change(&event, kind, table, (before, changes < noted));
+            let noted = match noted.saturating_sub(changes) {
+                0 => Noted::No,
+                1 => Noted::Last,
+                _ => Noted::Before,
+            };
+            self.change(&event, kind, table, (before, noted));
             changes += 1;
         }
         self.passed_on.any |= changes > 0;
@@ -289,13 +305,23 @@ impl Search {
         Ok(())
     }
 
-    fn change(&mut self, event: &Event<'_>, kind: Kind, table: (&str, &str), (before, noted): (&str, bool)) {
+    fn change(&mut self, event: &Event<'_>, kind: Kind, table: (&str, &str), (before, noted): (&str, Noted)) {
         let at = |offset| Place::new(event.transaction.log_file, offset, event.log_row.into(), table, kind);
-        let place = at(event.log_offset);
         // The server may not say where the event stands; we count.
-        let place =
-            if self.written.places.contains_key(&place) { place } else { at(event.transaction.starts) };
+        let exact = at(event.log_offset);
+        let known = self.written.knows(&exact) || self.passed_on.unsure.contains_key(&exact);
+        let place = if known { exact } else { at(event.transaction.starts) };
         let held = self.written.take(place);
+        // What is noted with the first record of an update of a key holds for both.
+        let is_half = held.is_none() && self.written.halves.contains_key(&place);
+        let noted = match noted {
+            Noted::No => false,
+            Noted::Last => !is_half,
+            Noted::Before => {
+                self.written.halves.remove(&place);
+                true
+            }
+        };
         let passed_on = noted || held.is_some() || self.written.never.contains(&kind);
         if let Some(held) = held.filter(|_| !noted) {
             self.passed_on.ordinals.push(event.ordinal);
@@ -339,7 +365,8 @@ impl Search {
     fn beyond(&self) -> u64 {
         let again = self.passed_on.ordinals.iter().filter(|&&ordinal| ordinal >= self.position.event).count();
         let left: u64 = self.written.places.values().map(|held| held.changes).sum();
-        left + again as u64
+        let halves: u64 = self.written.halves.values().sum();
+        left + again as u64 + halves
     }
 
     fn missing(&self, why: &str) -> Error {
@@ -355,6 +382,10 @@ impl Search {
 }
 
 impl Written {
+    fn knows(&self, place: &Place) -> bool {
+        self.places.contains_key(place) || self.halves.contains_key(place)
+    }
+
     /// Takes one change at this place out of what is left; what there was.
     fn take(&mut self, place: Place) -> Option<Held> {
         let held = self.places.get_mut(&place)?;

@@ -380,9 +380,13 @@ async fn what_was_written_beyond_the_offsets_is_not_written_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_kill_has_left_out_comes_with_all_that_follows() {
-    for installation in [Installation::mysql97(), Installation::mariadb118()] {
-        let left = Left::new(installation, &[]);
-        let name = |of: &str| format!("{of}_{}", installation.name());
+    for (kind, installation, settings) in [
+        ("mysql", Installation::mysql97(), &[] as &[&str]),
+        ("packed", Installation::mysql97(), &["binlog_transaction_compression=ON"]),
+        ("mariadb", Installation::mariadb118(), &[]),
+    ] {
+        let left = Left::new(installation, settings);
+        let name = |of: &str| format!("{of}_{kind}");
         let first = left.stops.iter().find(|stop| stop.passed_on == 1).unwrap();
         let all = name("whole");
         left.go_on(&left.connector(&all, &all), &all, &first.offset, &all);
@@ -405,6 +409,34 @@ async fn what_a_kill_has_left_out_comes_with_all_that_follows() {
             // A row with a new key has two records.
             let again = written - lost - usize::from(everything[lost..].contains(&"a c 30".to_owned()));
             assert!(twice.contains(&format!("{again} changes come twice")), "{prefix}: {twice}, {again}");
+        }
+    }
+}
+
+/// A row whose key changed comes as two records, and the offset of both is the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_records_of_a_change_the_second_is_not_lost() {
+    for installation in [Installation::mysql97(), Installation::mariadb118()] {
+        let left = Left::new(installation, &[]);
+        let name = |of: &str| format!("{of}_{}", installation.name());
+        let first = left.stops.iter().find(|stop| stop.passed_on == 1).unwrap();
+        let all = name("both");
+        left.go_on(&left.connector(&all, &all), &all, &first.offset, &all);
+        let moved = left.changes.iter().position(|records| records.len() == 2).unwrap();
+        let stop =
+            left.stops.iter().rfind(|stop| stop.passed_on == moved + 1 && stop.offset["row"] == 1).unwrap();
+        let records = left.broker.read(&format!("{all}.p.a"));
+        let is_old = |record: &Record| record.headers.iter().any(|(name, _)| name == "__debezium.newkey");
+        let old = records.iter().position(is_old).unwrap();
+        for (of, until, half) in [("half", old, true), ("full", old + 2, false)] {
+            let prefix = name(of);
+            copy(&left, (&all, &prefix), 1, |index| index <= until).await;
+            let twice = left.go_on(&left.connector(&prefix, &prefix), &prefix, &stop.offset, &prefix);
+            let copied = records[..=until].iter().filter_map(|record| line("a", record));
+            let [of_a, _] = left.happened(if half { moved } else { moved + 1 });
+            let expected: Vec<String> = copied.chain(of_a).collect();
+            assert_eq!(left.told(&prefix)[0], expected, "{prefix}");
+            assert_eq!(twice.contains("1 changes come twice"), half, "{prefix}: {twice}");
         }
     }
 }

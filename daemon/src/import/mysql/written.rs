@@ -77,8 +77,12 @@ impl<'c> Gathering<'c> {
 
     /// Everything there is. Of a row whose key changed, both records must be there.
     pub(crate) fn finish(mut self, skipped: Skipped) -> Written {
+        let mut halves = HashMap::new();
         for (place, (old, new)) in self.halves {
             let changes = old.changes.min(new.changes);
+            if old.changes != new.changes {
+                halves.insert(place, old.changes.abs_diff(new.changes));
+            }
             if changes > 0 {
                 let held = self.places.entry(place).or_insert(NONE);
                 held.changes += changes;
@@ -93,7 +97,7 @@ impl<'c> Gathering<'c> {
             (truncate, Kind::Truncate),
         ];
         let never = never.into_iter().filter(|(skipped, _)| *skipped).map(|(_, kind)| kind).collect();
-        Written { places: self.places, never }
+        Written { places: self.places, halves, never }
     }
 }
 
@@ -145,5 +149,6 @@ mod tests {
             (place(90, 0, Kind::Insert), held(1, true)),
         ]);
         assert_eq!((written.places, written.never), (expected, vec![Kind::Truncate]));
+        assert_eq!(written.halves, HashMap::from([(place(80, 1, Kind::Update), 1)]));
     }
 }
