@@ -2,15 +2,14 @@
 //! rows of it. So it is told exactly as often as the transaction is.
 //!
 //! What a table is like after a statement the catalogue knows, where nothing further on in the log makes another table of
-//! it; and after an `ALTER TABLE` too where the catalogue has just what that made of the columns. Otherwise the table is told
-//! without columns, and nothing is guessed.
+//! it. Otherwise the table is told without columns, and nothing is guessed.
 
 use std::sync::Arc;
 
 use tailwater_core::pattern::Patterns;
 use tailwater_core::{Batch, Result, Statement as Words, Table, Verb};
 
-use super::tables::{alike, at_head};
+use super::tables::at_head;
 use super::transactions::text_of;
 use super::{Answer, Asked, Assembler, Images, Why};
 use crate::binlog::event::Query;
@@ -105,15 +104,8 @@ impl<P: Images> Assembler<P> {
 
     /// The catalogue's answer about a table that a statement speaks of.
     pub(super) fn answer_statement(&mut self, name: &Name, answer: Answer<'_>) {
-        let columns = at_head(answer.facts);
-        let shape = columns.and_then(|columns| self.shaped(name, columns, &[], answer.facts).ok());
-        let verb = self.telling.left.last().and_then(|told| told.table.as_ref()).map(|(verb, _)| *verb);
-        let settled = |table: &Table| {
-            let followed = self.tables.get(name).filter(|followed| followed.pending.is_none());
-            let in_force = followed.and_then(|followed| followed.shape.as_ref());
-            verb == Some(Verb::Alter) && in_force.is_some_and(|shape| alike(&shape.table, table))
-        };
-        let known = shape.filter(|shape| answer.proven || settled(&shape.table));
+        let facts = answer.facts.filter(|_| answer.proven);
+        let known = at_head(facts).and_then(|columns| self.shaped(name, columns, &[], facts).ok());
         let charset = answer.facts.map(|facts| facts.charset.clone()).unwrap_or_default();
         self.make_ready(known.map(|shape| (shape.table, charset)));
     }

@@ -402,7 +402,7 @@ pub(super) fn at_head(facts: Option<&Facts>) -> Option<Vec<Described>> {
 }
 
 /// Whether a sink need not be told of the second after the first. What older rows held in a column it knows from before.
-pub(super) fn alike(one: &Table, other: &Table) -> bool {
+fn alike(one: &Table, other: &Table) -> bool {
     let alike = |(one, other): (&Column, &Column)| {
         let other = Column { fill: one.fill.clone(), ..other.clone() };
         *one == other
