@@ -31,7 +31,7 @@ impl File {
     fn production(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut previous = "";
         self.numbered().take_while(move |(_, line)| {
-            let starts_tests = previous == "#[cfg(test)]" && line.starts_with("mod tests");
+            let starts_tests = previous == "#[cfg(test)]" && *line == "mod tests {";
             previous = line;
             !starts_tests
         })

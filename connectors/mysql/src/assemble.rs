@@ -12,7 +12,7 @@ use tailwater_core::pattern::Patterns;
 use tailwater_core::{Batch, Notes, Position, Result, Table, Type};
 
 use crate::binlog::columns::Described;
-use crate::binlog::event::{Columns, Event, Format, Header, Rows, RowsKind, TableMap};
+use crate::binlog::event::{Columns, Event, Format, Header, Rows, TableMap};
 use crate::ddl::Name;
 use crate::error::{self, out_of_place};
 use crate::followed::Tables;
@@ -21,6 +21,7 @@ use crate::place::{Id, Place, Spot};
 use crate::shapes::{self, Facts, Hint};
 
 mod plan;
+mod rows;
 pub(crate) mod statements;
 mod tables;
 #[cfg(test)]
@@ -232,6 +233,17 @@ impl<P: Images> Assembler<P> {
         &self.place
     }
 
+    /// Whether everything up to there has been read. What is prepared is, though it is not in [`Self::place`].
+    #[must_use]
+    pub fn has_read(&self, there: &Place) -> bool {
+        if self.prepared.is_empty() {
+            return self.place.includes(there);
+        }
+        let mut read = self.place.clone();
+        self.prepared.values().for_each(|(id, _)| read.add(id, &self.file, self.end));
+        read.includes(there)
+    }
+
     /// Events of the transaction after [`Self::place`] that have been assembled.
     #[must_use]
     pub fn event(&self) -> u64 {
@@ -393,69 +405,6 @@ impl<P: Images> Assembler<P> {
         self.settings.tables.matches(&name.schema, &name.table)
     }
 
-    fn rows(&mut self, rows: &Rows<'_>, batch: &mut Batch) -> Result<()> {
-        let Some(numbered) = self.numbers.get(&rows.table) else {
-            // The end of a statement that changed nothing.
-            if rows.images.is_empty() {
-                return Ok(());
-            }
-            return Err(error::undescribed(rows.table));
-        };
-        let Some(shape) = &numbered.shape else { return Ok(()) };
-        let shape = Arc::clone(shape);
-        let Some(open) = &mut self.open else { return Err(out_of_place("a row")) };
-        if rows.columns != shape.columns.len() || rows.compressed {
-            return Err(error::not_of_shape(&shape.table.full_name()));
-        }
-        identified(rows, &shape.table)?;
-        if open.skip {
-            return Ok(());
-        }
-        open.may_roll_back |= shape.transactional;
-        if let Some(held) = &mut open.held {
-            let event = Held::of(shape, rows, self.offset);
-            self.held_bytes += event.bytes();
-            held.push(event);
-            return if self.held_bytes > HELD_BYTES_MAX { Err(error::xa_too_large()) } else { Ok(()) };
-        }
-        self.tell_statements(batch)?;
-        self.emit(rows, &shape, self.offset, batch)
-    }
-
-    /// The rows of one event.
-    fn emit(&mut self, rows: &Rows<'_>, shape: &Arc<Shape<P>>, offset: u64, batch: &mut Batch) -> Result<()> {
-        let skip = self.skip_events;
-        let Some(open) = &mut self.open else { return Err(out_of_place("a row")) };
-        if open.ordinal < skip {
-            // The target has these, or some of them.
-            let mut passed = open.ordinal;
-            self.aside.reset(&Position::default(), ASIDE_BYTES);
-            shape.images.read(rows, &mut self.aside, &mut |_, _| {
-                passed += 1;
-                Ok(())
-            })?;
-            if passed <= skip {
-                open.ordinal = passed;
-                return Ok(());
-            }
-        }
-        let first = open.ordinal.max(skip);
-        open.name(first, &self.file, batch)?;
-        let (mut ordinal, mut log_row) = (open.ordinal, 0);
-        batch.set_log_offset(offset);
-        self.tell(shape, batch);
-        shape.images.read(rows, batch, &mut |batch, row| {
-            ordinal += 1;
-            batch.set_log_row(log_row);
-            log_row += 1;
-            if ordinal <= skip { Ok(()) } else { push(rows.kind, shape, row, batch) }
-        })?;
-        if let Some(open) = &mut self.open {
-            open.ordinal = ordinal;
-        }
-        Ok(())
-    }
-
     /// Tells the sink of a shape, where it does not know it yet.
     fn tell(&mut self, shape: &Arc<Shape<P>>, batch: &mut Batch) {
         let Some(followed) = self.tables.by_id(shape.table.id).filter(|followed| !followed.told) else {
@@ -466,6 +415,14 @@ impl<P: Images> Assembler<P> {
             batch.shape(&between);
         }
         batch.shape(&shape.table);
+        if followed.shape.as_ref().is_some_and(|in_force| Arc::ptr_eq(in_force, shape)) {
+            followed.hear(&shape.columns);
+            let settled = followed.pending.take().is_some() || followed.born || followed.renamed;
+            followed.renamed = false;
+            if settled {
+                self.tables.changed();
+            }
+        }
     }
 
     /// The name of the open transaction, for events that are not counted; `false` where they are not to be sent.
@@ -481,38 +438,4 @@ impl<P: Images> Assembler<P> {
             None => Err(out_of_place("a statement")),
         }
     }
-}
-
-fn push<P>(kind: RowsKind, shape: &Shape<P>, row: ReadRow, batch: &mut Batch) -> Result<()> {
-    match (kind, row.old, row.new) {
-        (RowsKind::Write, _, Some(new)) => batch.insert(&shape.table, new),
-        (RowsKind::Delete, Some(old), _) => batch.delete(&shape.table, old),
-        (RowsKind::Update | RowsKind::PartialUpdate, old, Some(new)) => batch.update(&shape.table, old, new),
-        (_, _, None) | (RowsKind::Delete, None, _) => {
-            return Err(error::not_of_shape(&shape.table.full_name()));
-        }
-    }
-    Ok(())
-}
-
-/// What is kept of the memory that rows were read into which the target has.
-const ASIDE_BYTES: usize = 1 << 20;
-
-/// Rows that are kept of XA transactions that are neither committed nor rolled back yet.
-const HELD_BYTES_MAX: usize = 64 << 20;
-
-/// Without a key a row is found by all of its values; and a new row has nothing to take what it lacks from.
-fn identified(rows: &Rows<'_>, table: &Table) -> Result<()> {
-    let has =
-        |index: usize| rows.first_present.get(index / 8).is_some_and(|byte| byte & (1 << (index % 8)) != 0);
-    if rows.kind == RowsKind::Write {
-        let whole = (0..table.columns.len()).all(has);
-        return if whole { Ok(()) } else { Err(error::without_defaults(&table.full_name())) };
-    }
-    let found = if table.key.is_empty() {
-        (0..table.columns.len()).all(has)
-    } else {
-        table.key.iter().all(|&index| has(index))
-    };
-    if found { Ok(()) } else { Err(error::unidentified(&table.full_name())) }
 }

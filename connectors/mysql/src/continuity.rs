@@ -48,7 +48,7 @@ pub(crate) fn head(server: &Server, like: &Place) -> Result<Place> {
 /// # Errors
 /// Those of the server.
 pub(crate) async fn reached(connection: &mut Connection, place: &Place) -> Result<bool> {
-    const LOOKS_MAX: u32 = 100;
+    const LOOKS_MAX: u32 = 3000;
     for _ in 0..LOOKS_MAX {
         if head(&Server::read(connection).await?, place)?.includes(place) {
             return Ok(true);

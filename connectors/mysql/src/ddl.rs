@@ -71,6 +71,8 @@ pub struct Alter {
     pub keeps_columns: bool,
     /// Rows come or go that the log does not carry: the clause that says so.
     pub moves_rows: Option<&'static str>,
+    /// The table with which rows are exchanged.
+    pub exchanges: Option<Name>,
 }
 
 /// `CREATE TABLE`
@@ -98,7 +100,8 @@ pub struct Reading<'a> {
 impl Alter {
     fn of(table: Name) -> Self {
         let (changes, understood, keeps_columns) = (Vec::new(), true, false);
-        Self { table, rename: None, changes, understood, keeps_columns, moves_rows: None }
+        let (rename, moves_rows, exchanges) = (None, None, None);
+        Self { table, rename, changes, understood, keeps_columns, moves_rows, exchanges }
     }
 }
 
@@ -318,6 +321,14 @@ impl<'t, 'a> Reader<'t, 'a> {
         Some(Statement::Drop(names))
     }
 
+    /// `CREATE UNIQUE INDEX … ON …`, which may give a table a key.
+    fn unique_index(&mut self) -> Option<Statement> {
+        while !self.rest.is_empty() && !self.take("ON") {
+            self.step();
+        }
+        self.name().map(|table| Statement::Alter(Alter::of(table)))
+    }
+
     /// `DROP INDEX … ON …`, which may take a table's key.
     fn drop_index(&mut self) -> Option<Statement> {
         self.if_exists();
@@ -362,6 +373,10 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     fn create(&mut self) -> Option<Statement> {
         let replaces = self.take("OR") && self.take("REPLACE");
+        self.take_all(&["ONLINE", "OFFLINE"]);
+        if self.take("UNIQUE") {
+            return self.unique_index();
+        }
         if self.take("TEMPORARY") || !self.take("TABLE") {
             return Some(Statement::Other);
         }

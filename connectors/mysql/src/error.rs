@@ -44,7 +44,7 @@
 //! | TW-MY-061 | operator | the position is not in the log of this server | the server that the pipeline read before, or copy afresh |
 //! | TW-MY-062 | operator | the target's position is of another server | the right url, or another target |
 //! | TW-MY-063 | operator | the position is made of GTIDs, and the server has none now | gtid_mode=ON, or copy afresh |
-//! | TW-MY-064 | operator | a table is stopped: what its columns were at a place of the log cannot be told | `binlog_row_metadata=FULL`, then copy everything afresh |
+//! | TW-MY-064 | operator | a table is stopped: what its columns were cannot be told, or rows came or went that the log does not carry | `binlog_row_metadata=FULL`; then copy everything afresh, or leave the table out |
 //! | TW-MY-065 | operator | what the position remembers of tables cannot be read | the release that wrote it |
 //! | TW-MY-066 | operator | what another reader of the log noted last is not where it says | the newest offsets, the same server and tables |
 //! | TW-MY-080 | transient | a table was created, dropped or renamed while the copy began | wait: the copy starts afresh |

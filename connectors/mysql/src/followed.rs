@@ -56,16 +56,6 @@ impl<P> Followed<P> {
         }
     }
 
-    /// Whether the log has spoken of it: the catalogue alone may be ahead of it.
-    pub(crate) fn is_met(&self) -> bool {
-        self.shape.is_some() || self.pending.is_some() || self.stopped.is_some() || self.born
-    }
-
-    /// Whether its birth was in the stream, and it has no shape yet.
-    pub(crate) fn is_untold_birth(&self) -> bool {
-        self.born && self.shape.is_none()
-    }
-
     pub(crate) fn hear(&mut self, columns: &[Described]) {
         self.columns = columns.iter().map(heard).collect();
     }
@@ -83,6 +73,11 @@ impl<P> Followed<P> {
         };
         let given: HashSet<&String> = pending.given_names().collect();
         let gone: HashSet<&String> = pending.freed_names().collect();
+        let had = |name: &&String| self.columns.iter().any(|(column, _)| column == *name);
+        // Otherwise the columns were heard of from a catalogue that was ahead already.
+        if !gone.iter().all(had) {
+            return false;
+        }
         let kept = self.columns.iter().filter(|(name, _)| !gone.contains(name) && !given.contains(name));
         let mut expected: HashMap<&str, Option<&str>> =
             kept.map(|(name, spelled)| (name.as_str(), Some(spelled.as_str()))).collect();
@@ -190,8 +185,8 @@ impl<P> Tables<P> {
         }
         for note in notes {
             let name = note.name();
-            if let Some(altered) = note.altered {
-                self.ghosts.insert(name, altered);
+            if let Some(ghost) = note.ghost {
+                self.ghosts.insert(name, ghost);
                 continue;
             }
             let followed = self.follow(&name);
@@ -200,9 +195,15 @@ impl<P> Tables<P> {
                 followed.columns = columns.map(|column| heard(&column)).collect();
             }
             (followed.known, followed.stopped) = (note.known, note.stopped);
+            (followed.pending, followed.born) = (note.pending, note.born);
         }
         self.noted_anew = false;
         Ok(())
+    }
+
+    /// Something that is remembered of a table is another.
+    pub(crate) fn changed(&mut self) {
+        self.noted_anew = true;
     }
 
     /// What is to be remembered of tables, where that changed since it was asked last.
@@ -217,10 +218,12 @@ impl<P> Tables<P> {
             id: (table.id != table_id(&table.name)).then_some(table.id),
             known: table.known.clone(),
             stopped: table.stopped.clone(),
+            pending: table.pending.clone(),
+            born: table.born && !table.told,
             ..Note::of(&table.name)
         });
         let ghosts = self.ghosts.iter();
-        let ghosts = ghosts.map(|(name, altered)| Note { altered: Some(altered.clone()), ..Note::of(name) });
+        let ghosts = ghosts.map(|(name, ghost)| Note { ghost: Some(ghost.clone()), ..Note::of(name) });
         notes::write(tables.chain(ghosts)).map(Some)
     }
 
@@ -247,6 +250,11 @@ impl<P> Tables<P> {
         self.ghosts.entry(name.clone()).or_default()
     }
 
+    /// Whether it was seen to be made.
+    pub(crate) fn is_ghost(&self, name: &Name) -> bool {
+        self.ghosts.contains_key(name)
+    }
+
     /// It is in the making no more.
     pub(crate) fn take_ghost(&mut self, name: &Name) -> Option<Pending> {
         let ghost = self.ghosts.remove(name);
@@ -267,11 +275,11 @@ impl<P> Tables<P> {
         names
     }
 
-    /// The names of the tables that were altered since their last shape, or have none yet since their birth or renaming.
+    /// The names of the tables that were altered, born or renamed, of which the sink has not been told.
     pub(crate) fn untold(&self) -> Vec<Name> {
         let is_untold = |table: &&Followed<P>| {
-            let renamed = table.renamed && table.shape.is_none();
-            table.stopped.is_none() && (table.pending.is_some() || table.is_untold_birth() || renamed)
+            let differs = table.pending.is_some() || table.born || table.renamed;
+            table.stopped.is_none() && !table.told && differs
         };
         self.by_id.values().filter(is_untold).map(|table| table.name.clone()).collect()
     }

@@ -27,9 +27,20 @@ pub(crate) struct Note {
     /// Why no more of it is carried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stopped: Option<String>,
+    /// It was altered since the sink was told of it last: what that means for its rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pending: Option<Pending>,
+    /// The sink has not been told yet that it was created.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub(crate) born: bool,
     /// It is another table in the making: how that one's columns were altered in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) altered: Option<Pending>,
+    pub(crate) ghost: Option<Pending>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 impl Note {
@@ -44,7 +55,7 @@ impl Note {
 
     /// Whether there is anything to be remembered.
     fn says_something(&self) -> bool {
-        self.id.is_some() || self.known.is_some() || self.stopped.is_some() || self.altered.is_some()
+        *self != Self::of(&self.name())
     }
 }
 

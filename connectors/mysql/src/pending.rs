@@ -74,6 +74,16 @@ impl Pending {
         Self { doubtful: true, ..Self::default() }
     }
 
+    /// They were made in an empty copy, into which the rows came later: none has the moment of the statement.
+    pub(crate) fn of_copy(mut self) -> Self {
+        for origin in self.origins.values_mut() {
+            if let Origin::Added(given @ Given::Now, _) = origin {
+                *given = Given::Unknown("each row has the time at which it was copied".into());
+            }
+        }
+        self
+    }
+
     /// Whether every clause was understood.
     pub(crate) fn is_certain(&self) -> bool {
         !self.doubtful
@@ -182,6 +192,10 @@ fn zeros(digits: u8) -> String {
 /// A plain literal in the form of the type; `None` where the server might make something else of it.
 fn literal(column: &Column, described: &Described, text: &str, is_number: bool) -> Option<String> {
     match &column.kind {
+        // Some numbers stand for others: 99 for 1999.
+        Type::Int2 if described.stored == Stored::Year => {
+            text.parse().ok().filter(|year| (1901..=2155).contains(year)).map(|year: u16| year.to_string())
+        }
         Type::Int2 | Type::Int4 | Type::Int8 | Type::UInt4 | Type::UInt8 => {
             text.parse::<i128>().ok().map(|number| number.to_string())
         }

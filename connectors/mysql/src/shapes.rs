@@ -155,10 +155,8 @@ fn shape_of(name: &Name, column: &Described, kind: &Type, facts: Option<&Facts>)
 /// The remedy for a log that does not say what its columns are.
 fn unnamed(name: &Name) -> Error {
     let message = format!("the log does not name the columns of {}.{}", name.schema, name.table);
-    Error::operator("TW-MY-055", message).remedy(
-        "SET GLOBAL binlog_row_metadata=FULL, let the sessions that write reconnect, and copy everything afresh; \
-         a server before MySQL 8.0.1 or MariaDB 10.5 cannot do that and is not supported",
-    )
+    Error::operator("TW-MY-055", message)
+        .remedy("SET GLOBAL binlog_row_metadata=FULL, then copy everything afresh")
 }
 
 /// What the catalogue says of a column, where that is still what the log has.

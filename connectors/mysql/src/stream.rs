@@ -180,7 +180,8 @@ impl Stream {
                 Some(Step::Continue | Step::Asks) => {}
                 Some(Step::Committed) => {
                     self.committed();
-                    if cut_at_commit && batch.has_events() {
+                    // Tables are told of between transactions.
+                    if self.is_settling() || (cut_at_commit && batch.has_events()) {
                         return Ok(());
                     }
                 }
@@ -226,7 +227,7 @@ impl Stream {
     /// Another transaction is whole.
     fn committed(&mut self) {
         self.commits += 1;
-        self.at_head = self.caught_up || self.assembler.place().includes(&self.head);
+        self.at_head = self.caught_up || self.assembler.has_read(&self.head);
         if !self.assembler.is_unsettled() {
             self.caught_up = self.at_head;
         }
@@ -245,8 +246,8 @@ impl Stream {
         }
         self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
             Catalogue::Idle(guide) => {
-                let (config, like) = (Arc::clone(&self.config), self.head.clone());
-                Catalogue::AskedAll(Box::pin(ask_all(guide, config, like)))
+                let (config, here) = (Arc::clone(&self.config), self.assembler.place().clone());
+                Catalogue::AskedAll(Box::pin(ask_all(guide, config, here)))
             }
             Catalogue::AskedAll(question) => Catalogue::AskedAll(question),
             Catalogue::Asked(_) | Catalogue::Gone => return Err(error::ended()),
@@ -256,7 +257,7 @@ impl Stream {
         self.catalogue = Catalogue::Idle(guide);
         let (catalogue, head) = answer?;
         self.settlings_left = self.settlings_left.saturating_sub(1);
-        if self.assembler.place().includes(&head) {
+        if self.assembler.has_read(&head) {
             self.assembler.settle(&catalogue, batch)?;
             self.assembler.mark(&mut batch.to);
             self.caught_up = true;
@@ -383,12 +384,13 @@ async fn ask(
 async fn ask_all(
     mut guide: Box<Guide>,
     config: Arc<Config>,
-    like: Place,
+    here: Place,
 ) -> (Box<Guide>, Result<(BTreeMap<Name, Facts>, Place)>) {
     let answer = async {
+        continuity::reached(&mut guide.connection, &here).await?;
         let catalogue = catalog::all_facts(&mut guide.connection, &config.tables).await?;
         let server = Server::read(&mut guide.connection).await?;
-        Ok((catalogue, continuity::head(&server, &like)?))
+        Ok((catalogue, continuity::head(&server, &here)?))
     };
     let answer = answer.await;
     (guide, answer)

@@ -18,6 +18,7 @@ const KEPT: &[Case] = &[
         IDS,
         &["ALTER TABLE {t} ADD COLUMN x INT NOT NULL DEFAULT 7", "INSERT INTO {t} VALUES (9, 1, 'z', 8)"],
     ),
+    (PLAIN, IDS, &["ALTER TABLE {t} ADD y YEAR DEFAULT 1999", "INSERT INTO {t} (id) VALUES (9)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT", "UPDATE {t} SET x = 5 WHERE id = 2"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT NOT NULL", "DELETE FROM {t} WHERE id = 2"]),
     (
@@ -215,6 +216,7 @@ const KEPT: &[Case] = &[
 
 /// Of these the log does not tell what older rows hold.
 const STOPPED: &[Case] = &[
+    (PLAIN, IDS, &["ALTER TABLE {t} ADD y YEAR DEFAULT 99", "INSERT INTO {t} (id) VALUES (9)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT DEFAULT (1 + 2)", "INSERT INTO {t} (id) VALUES (9)"]),
     (PLAIN, IDS, &["ALTER TABLE {t} ADD x INT AS (n + 1) STORED", "INSERT INTO {t} (id) VALUES (9)"]),
     (

@@ -11,10 +11,9 @@ use tailwater_core::{Batch, Result, Statement as Words, Table, Verb};
 
 use super::tables::at_head;
 use super::transactions::text_of;
-use super::{Answer, Asked, Assembler, Images, Why};
+use super::{Answer, Assembler, Images, Why};
 use crate::binlog::event::Query;
 use crate::ddl::{self, Captured, Name, Reading, Statement, Told};
-use crate::followed::Followed;
 use crate::place::Place;
 use crate::shapes::table_id;
 
@@ -55,7 +54,7 @@ impl<P: Images> Assembler<P> {
         // Nothing comes of it where the table is there already.
         if let Statement::Create(create) = statement
             && create.perhaps
-            && self.tables.get(&create.table).is_some_and(Followed::is_met)
+            && self.tables.get(&create.table).is_some()
         {
             return Ok(());
         }
@@ -89,12 +88,12 @@ impl<P: Images> Assembler<P> {
         self.telling.ready.push(Ready { told, table, charset, log_offset: self.offset });
     }
 
-    /// Where the open transaction ends, while it is asked what a statement made of a table: the server may be a moment
-    /// from having carried it out.
+    /// Where the open transaction ends, while something is asked that must hold there: the server may be a moment from
+    /// having carried it out.
     #[must_use]
     pub fn must_be_reached(&self) -> Option<Place> {
         let open = self.open.as_ref()?;
-        let asks = matches!(self.asked.front(), Some(Asked { why: Why::Told, .. }));
+        let asks = self.asked.front().is_some_and(|asked| asked.since.is_some());
         asks.then(|| {
             let mut here = self.place.clone();
             here.add(&open.id, &self.file, self.end);

@@ -16,7 +16,6 @@ use super::{Answer, Asked, Assembler, Images, Numbered, Shape, Step, Why};
 use crate::binlog::columns::Described;
 use crate::ddl::{Alter, Create, Name, Statement};
 use crate::error::{self, out_of_place};
-use crate::followed::Followed;
 use crate::pending::Pending;
 use crate::shapes::{self, ColumnFacts, Facts};
 
@@ -83,12 +82,18 @@ impl<P: Images> Assembler<P> {
     /// Whether a table takes the place of a wanted one as the tools do it that alter tables in a copy: gh-ost renames `t` to
     /// `_t_del` and `_t_gho` to `t` at once, pt-online-schema-change `t` to `_t_old` and `_t_new` to `t`.
     fn replaces(&self, (from, to): &(Name, Name), pairs: &[(Name, Name)]) -> bool {
-        let leaves = pairs.iter().any(|(other, aside)| other == to && !self.is_wanted(aside));
-        leaves && self.is_wanted(to) && !self.is_wanted(from) && is_made_for(from, to)
+        let goes_aside = |(other, aside): &(Name, Name)| {
+            let name = aside.table.trim_start_matches('_');
+            let of_it = name.starts_with(to.table.trim_start_matches('_'))
+                && (name.ends_with("_del") || name.ends_with("_old"));
+            other == to && !self.is_wanted(aside) && aside.schema == to.schema && of_it
+        };
+        let known = is_made_for(from, to) && self.tables.is_ghost(from);
+        known && self.is_wanted(to) && !self.is_wanted(from) && pairs.iter().any(goes_aside)
     }
 
     fn replace(&mut self, ghost: &Name, name: &Name) {
-        let altered = self.tables.take_ghost(ghost).unwrap_or_else(Pending::unseen);
+        let altered = self.tables.take_ghost(ghost).map_or_else(Pending::unseen, Pending::of_copy);
         if self.is_stopped(name) {
             return;
         }
@@ -97,6 +102,8 @@ impl<P: Images> Assembler<P> {
             Some(pending) => *pending = Pending::unseen(),
             None => followed.pending = Some(altered),
         }
+        followed.told = false;
+        self.tables.changed();
         self.numbers.clear();
         self.tables.is_empty(name, false);
         let unnamed = self.is_unnamed(name);
@@ -120,6 +127,7 @@ impl<P: Images> Assembler<P> {
         let (old, table) = (format!("{}.{}", from.schema, from.table), format!("{}.{}", to.schema, to.table));
         if empty {
             self.tables.follow(to).born = true;
+            self.tables.changed();
             let unnamed = self.is_unnamed(to);
             self.ask(to.clone(), Why::Created, unnamed);
         } else {
@@ -159,13 +167,10 @@ impl<P: Images> Assembler<P> {
     fn alter(&mut self, alter: &Alter, batch: &mut Batch) -> Result<Step> {
         let mut name = &alter.table;
         if let (Some(clause), true) = (alter.moves_rows, self.is_wanted(name)) {
-            let table = format!("{}.{}", name.schema, name.table);
-            warn!(
-                table,
-                clause,
-                "rows came or went that the log does not carry: what the target has is not right any more"
-            );
-            self.forget(name, batch)?;
+            self.stop(name, &format!("{clause}: rows came or went that the log does not carry"), batch)?;
+        }
+        if let Some(other) = alter.exchanges.as_ref().filter(|other| self.is_wanted(other)) {
+            self.stop(other, "EXCHANGE PARTITION: rows came or went that the log does not carry", batch)?;
         }
         let time = self.timestamp;
         if !self.is_wanted(name) && self.is_ghost(name) {
@@ -184,7 +189,10 @@ impl<P: Images> Assembler<P> {
         if !self.is_wanted(name) || self.is_stopped(name) || nothing {
             return self.after_statement(batch);
         }
-        self.tables.follow(name).pending.get_or_insert_default().add(alter, time);
+        let followed = self.tables.follow(name);
+        followed.pending.get_or_insert_default().add(alter, time);
+        followed.told = false;
+        self.tables.changed();
         self.numbers.clear();
         self.ask(name.clone(), Why::Altered, unnamed);
         Ok(Step::Asks)
@@ -203,7 +211,8 @@ impl<P: Images> Assembler<P> {
             open.begun = true;
         }
         let wanted = self.is_wanted(&name);
-        if create.perhaps && wanted && self.tables.get(&name).is_some_and(Followed::is_met) {
+        // It was there already; or it came to be while nobody looked, which cannot be told from that.
+        if create.perhaps && wanted && self.tables.get(&name).is_some() {
             return self.after_statement(batch);
         }
         if create.replaces {
@@ -221,6 +230,7 @@ impl<P: Images> Assembler<P> {
         let followed = self.tables.follow(&name);
         followed.born = true;
         (followed.pending, followed.told) = (None, false);
+        self.tables.changed();
         self.ask(name, Why::Created, unnamed);
         Ok(Step::Asks)
     }
@@ -314,6 +324,7 @@ impl<P: Images> Assembler<P> {
         let Some(now) = at_head(facts) else {
             self.forget(name, batch)?;
             self.tables.follow(name).born = true;
+            self.tables.changed();
             return Ok(());
         };
         let mut shape = self.shaped(name, now, &[], facts)?;
@@ -323,6 +334,7 @@ impl<P: Images> Assembler<P> {
         self.emptied(&Arc::new(shape), batch)?;
         let followed = self.tables.follow(name);
         (followed.told, followed.pending) = (false, None);
+        self.tables.changed();
         Ok(())
     }
 
@@ -381,15 +393,17 @@ impl<P: Images> Assembler<P> {
     ) -> Result<Arc<Shape<P>>> {
         let mut shape = self.shaped(name, columns, body, facts)?;
         let followed = self.tables.follow(name);
-        followed.hear(&shape.columns);
-        if let Some(pending) = followed.pending.take() {
+        if let Some(pending) = &followed.pending {
+            // It stays until the sink is told.
             let between = pending.fill(Arc::make_mut(&mut shape.table), &shape.columns);
             followed.between = between.map(Arc::new);
             followed.told = false;
+        } else {
+            followed.hear(&shape.columns);
         }
         let same = |before: &&Arc<Shape<P>>| alike(&before.table, &shape.table);
         let told = followed.told && followed.shape.as_ref().filter(same).is_some();
-        (followed.told, followed.renamed) = (told, false);
+        followed.told = told;
         let shape = Arc::new(shape);
         followed.shape = Some(Arc::clone(&shape));
         Ok(shape)

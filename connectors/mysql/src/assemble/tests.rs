@@ -10,7 +10,7 @@ use tailwater_core::{Change, Row, Value};
 
 use super::*;
 use crate::binlog::columns::Stored;
-use crate::binlog::event::{Columns, Gtid, MariaGtid, Query};
+use crate::binlog::event::{Columns, Gtid, MariaGtid, Query, RowsKind};
 use crate::gtid::{GtidSet, MariaGtids};
 use crate::shapes::ColumnFacts;
 
@@ -773,8 +773,9 @@ fn what_comes_by_a_renaming_is_never_taken_for_whole() {
             u:6#0 @2900 shape t born (id int, a int) key [0]
             u:6#0 @2900 insert t 2,3
             at u:1-6
-            u:7#0 @3200 drop t
+            u:7#0 @3200 stop t: DROP PARTITION: rows came or went that the log…
             at u:1-7
+            u:8#0 @3400 drop t
             at u:1-8
         "#]],
     );
@@ -1088,7 +1089,7 @@ fn what_a_position_remembers_is_enough_to_go_on() {
     let notes: Vec<&String> = position.notes.values().collect();
     expect![[r#"
         [
-            "{\"schema\":\"shop\",\"table\":\"_u_gho\",\"altered\":{\"origins\":{\"b\":{\"Added\":[{\"Number\":\"7\"},1700000000]}},\"freed\":[],\"doubtful\":false}}",
+            "{\"schema\":\"shop\",\"table\":\"_u_gho\",\"ghost\":{\"origins\":{\"b\":{\"Added\":[{\"Number\":\"7\"},1700000000]}},\"freed\":[],\"doubtful\":false}}",
             "{\"schema\":\"shop\",\"table\":\"gone\",\"stopped\":\"the log does not name its columns, and it was altered, renamed or dropped before anybody could ask what they were\"}",
             "{\"schema\":\"shop\",\"table\":\"u\",\"id\":15260619482415269668,\"known\":{\"columns\":[{\"name\":\"id\",\"column_type\":\"int\",\"collation\":8,\"key\":0,\"visible\":true},{\"name\":\"a\",\"column_type\":\"int\",\"nullable\":true,\"collation\":8,\"visible\":true}],\"transactional\":true}}",
         ]
@@ -1097,6 +1098,103 @@ fn what_a_position_remembers_is_enough_to_go_on() {
         at 11111111-1111-1111-1111-111111111111:1-6
         u:7#0 @1800 shape u (id int, a int, b int=7) key [0]
         at 11111111-1111-1111-1111-111111111111:1-7"#]].assert_eq(&format!("{notes:#?}\n{}", after.lines.join("\n")));
+}
+
+#[test]
+fn what_a_table_was_altered_by_is_kept_until_the_sink_is_told() {
+    // A table that is described and gets no row, then altered again.
+    check(
+        "shop.*",
+        gtids(),
+        "
+        gtid 1
+        sql BEGIN
+        map 7 shop.t id int key, a int
+        write 7 1|2
+        xid
+        head shop.t id int key, a int, b int
+        gtid 2
+        sql ALTER TABLE t DROP COLUMN a, ADD COLUMN a int DEFAULT 7
+        gtid 3
+        sql BEGIN
+        map 8 shop.t id int key, a int
+        xid
+        gtid 4
+        sql ALTER TABLE t RENAME COLUMN a TO c, ADD COLUMN b int
+        gtid 5
+        sql BEGIN
+        map 9 shop.t id int key, c int, b int
+        write 9 2|3|4
+        xid
+        ",
+        &expect![[r#"
+            u:1#0 @1300 shape t (id int, a int) key [0]
+            u:1#0 @1300 insert t 1,2
+            at u:1
+            at u:1-2
+            at u:1-3
+            at u:1-4
+            u:5#0 @2600 shape t (id int, c int=7, b int=NULL) key [0]
+            u:5#0 @2600 insert t 2,3,4
+            at u:1-5
+        "#]],
+    );
+    // The same, with a restart after each transaction.
+    let mut play = Play::new("shop.*", gtids(), 0);
+    for script in [
+        "gtid 1\nsql BEGIN\nmap 7 shop.t id int key, a int\nwrite 7 1|2\nxid",
+        "head shop.t id int key, b int\nprime shop.t\ngtid 2\nsql ALTER TABLE t ADD COLUMN b int DEFAULT 7",
+        "gtid 3\nsql ALTER TABLE t DROP COLUMN a\ngtid 4\nsql CREATE TABLE IF NOT EXISTS t (id int)",
+        "gtid 5\nsql BEGIN\nmap 7 shop.t id int key, b int\nwrite 7 2|3\nxid",
+    ] {
+        play.run(script).unwrap();
+        let mut position = Position::default();
+        play.assembler.mark(&mut position);
+        let lines = std::mem::take(&mut play.lines);
+        play = Play::new("shop.*", play.assembler.place().clone(), 0);
+        play.head.insert("shop.t".to_owned(), facts("id int key, b int"));
+        play.assembler.prime(&name("shop.t"), &facts("id int key, b int"));
+        play.assembler.restore(&position.notes).unwrap();
+        play.lines = lines;
+    }
+    expect![[r#"
+        u:1#0 @1300 shape t (id int, a int) key [0]
+        u:1#0 @1300 insert t 1,2
+        at 11111111-1111-1111-1111-111111111111:1
+        at 11111111-1111-1111-1111-111111111111:1-2
+        at 11111111-1111-1111-1111-111111111111:1-3
+        at 11111111-1111-1111-1111-111111111111:1-4
+        u:5#0 @1300 shape t (id int, b int=7) key [0]
+        u:5#0 @1300 insert t 2,3
+        at 11111111-1111-1111-1111-111111111111:1-5"#]]
+    .assert_eq(&play.lines.join("\n"));
+}
+
+#[test]
+fn rows_that_go_by_partitions_stop_both_tables() {
+    check(
+        "shop.*",
+        gtids(),
+        "
+        gtid 1
+        sql ALTER TABLE t EXCHANGE PARTITION p0 WITH TABLE u WITHOUT VALIDATION
+        gtid 2
+        sql ALTER TABLE v TRUNCATE PARTITION p0
+        gtid 3
+        sql BEGIN
+        map 7 shop.u id int key
+        write 7 1
+        xid
+        ",
+        &expect![[r#"
+            u:1#0 @1100 stop t: EXCHANGE PARTITION: rows came or went that the log…
+            u:1#0 @1100 stop u: EXCHANGE PARTITION: rows came or went that the log…
+            at u:1
+            u:2#0 @1300 stop v: TRUNCATE PARTITION: rows came or went that the log…
+            at u:1-2
+            at u:1-3
+        "#]],
+    );
 }
 
 #[test]

@@ -98,11 +98,15 @@ impl<P: Images> Assembler<P> {
     }
 
     /// Gives a table up.
-    fn stop(&mut self, name: &Name, reason: &str, batch: &mut Batch) -> tailwater_core::Result<()> {
+    pub(super) fn stop(
+        &mut self,
+        name: &Name,
+        reason: &str,
+        batch: &mut Batch,
+    ) -> tailwater_core::Result<()> {
         error!(
             table = %format_args!("{}.{}", name.schema, name.table), code = error::STOPPED, reason,
-            "no more of the table is carried; the other tables go on. binlog_row_metadata=FULL where the server has it; \
-             then copy everything afresh"
+            "no more of the table is carried; the other tables go on. Copy everything afresh, or leave it out of `tables`"
         );
         self.tables.stop(name, reason.to_owned());
         self.tell_stopped(name, batch)

@@ -135,7 +135,7 @@ pub(super) fn clause(mut reader: Reader<'_, '_>, alter: &mut Alter) {
                 "CONVERT" if reader.take("TO") => Some(()),
                 "CONVERT" => moves(alter, "CONVERT PARTITION"),
                 "TRUNCATE" => moves(alter, "TRUNCATE PARTITION"),
-                "EXCHANGE" => moves(alter, "EXCHANGE PARTITION"),
+                "EXCHANGE" => exchange(reader, alter),
                 "DISCARD" => moves(alter, "DISCARD TABLESPACE"),
                 "IMPORT" => moves(alter, "IMPORT TABLESPACE"),
                 "REMOVE" if reader.take("PARTITIONING") => Some(()),
@@ -148,6 +148,15 @@ pub(super) fn clause(mut reader: Reader<'_, '_>, alter: &mut Alter) {
     };
     alter.understood &= understood.is_some();
     alter.keeps_columns &= keeps_columns && understood.is_some();
+}
+
+fn exchange(mut reader: Reader<'_, '_>, alter: &mut Alter) -> Option<()> {
+    while !reader.rest.is_empty() && !reader.take("WITH") {
+        reader.step();
+    }
+    reader.take("TABLE");
+    alter.exchanges = reader.name();
+    moves(alter, "EXCHANGE PARTITION")
 }
 
 fn moves(alter: &mut Alter, clause: &'static str) -> Option<()> {
