@@ -22,7 +22,7 @@ use crate::shapes::{self, Facts, Hint};
 
 mod plan;
 mod rows;
-pub(crate) mod statements;
+mod statements;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -373,7 +373,7 @@ impl<P: Images> Assembler<P> {
         };
         self.numbers.remove(&map.number);
         let name = Name { schema: schema.to_owned(), table: table.to_owned() };
-        self.tables.is_empty(&name, false);
+        self.tables.set_empty(&name, false);
         let body: Box<[u8]> = map.body.into();
         if !self.is_wanted(&name) || self.is_stopped(&name) {
             self.numbers.insert(map.number, Numbered { body, shape: None });

@@ -24,7 +24,7 @@ pub(crate) struct Wanted {
 pub(crate) const OWN_SCHEMAS: &str = "'mysql', 'sys', 'information_schema', 'performance_schema'";
 
 /// Neither views nor sequences.
-const TABLE_TYPES: &str = "'BASE TABLE', 'SYSTEM VERSIONED'";
+pub(crate) const TABLE_TYPES: &str = "'BASE TABLE', 'SYSTEM VERSIONED'";
 
 /// Every wanted table, in the order of their names.
 ///

@@ -7,6 +7,7 @@ use tailwater_core::{Error, Finding, Result, Severity};
 use tailwater_transport::Transport;
 
 use crate::binlog::charset;
+use crate::catalog::{OWN_SCHEMAS, TABLE_TYPES};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::error;
@@ -17,6 +18,8 @@ use crate::url::{SslMode, Url};
 
 /// Below this, a first copy or a pause over night may find the log gone.
 const RETENTION_SECONDS_MIN: u64 = 24 * 3600;
+/// Of a first copy over a slow network into a slow target.
+const COPY_BYTES_PER_SECOND: u64 = 5_000_000;
 
 /// Reports what stands in the way of the source, and what may come to.
 pub async fn check(config: &Config) -> Vec<Finding> {
@@ -121,19 +124,34 @@ fn log(server: &Server) -> Vec<Finding> {
         findings
             .push(found.remedy("gtid_mode=ON and enforce_gtid_consistency=ON in the server's configuration"));
     }
-    if let Some(seconds) = server.retention_seconds().filter(|seconds| *seconds < RETENTION_SECONDS_MIN) {
-        let message = format!(
-            "the log is kept for {} minutes: a first copy or a pause that takes longer must begin afresh",
-            seconds / 60
-        );
-        let remedy = if server.setting("binlog_expire_logs_seconds").is_some() {
-            "SET GLOBAL binlog_expire_logs_seconds = 604800; and in the server's configuration"
-        } else {
-            "SET GLOBAL expire_logs_days = 7; and in the server's configuration"
-        };
-        findings.push(Finding::warning(error::RETENTION, message).remedy(remedy));
-    }
     findings
+}
+
+/// Whether the log is kept for longer than a first copy of so many bytes may take, and a pause over night.
+fn retention(server: &Server, bytes: u64) -> Option<Finding> {
+    let copy_seconds = bytes / COPY_BYTES_PER_SECOND;
+    let needed = RETENTION_SECONDS_MIN.max(copy_seconds * 2);
+    let seconds = server.retention_seconds().filter(|seconds| *seconds < needed)?;
+    let message = format!(
+        "the log is kept for {} minutes: a first copy or a pause that takes longer must begin afresh. A copy of the wanted \
+         tables, {} MB, may take {} minutes",
+        seconds / 60,
+        bytes / 1_000_000,
+        copy_seconds.div_ceil(60)
+    );
+    let kept = needed.max(604_800);
+    let remedy = match server.setting("binlog_expire_logs_seconds") {
+        Some(_) => {
+            format!("SET GLOBAL binlog_expire_logs_seconds = {kept}; and in the server's configuration")
+        }
+        None => {
+            format!(
+                "SET GLOBAL expire_logs_days = {}; and in the server's configuration",
+                kept.div_ceil(86_400)
+            )
+        }
+    };
+    Some(Finding::warning(error::RETENTION, message).remedy(remedy))
 }
 
 /// Whether a server that replicates from another one shows everything, and in order.
@@ -237,6 +255,8 @@ struct Table {
     name: String,
     engine: String,
     versioned: bool,
+    /// By the server's statistics.
+    bytes: u64,
 }
 
 async fn tables(
@@ -245,10 +265,12 @@ async fn tables(
     server: &Server,
     grants: &Grants,
 ) -> Result<Vec<Finding>> {
-    let sql = "SELECT table_schema, table_name, coalesce(engine, ''), table_type FROM information_schema.tables \
-               WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') \
-               AND table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY 1, 2";
-    let rows = connection.query(sql).await.doing(|| "list the tables")?;
+    let sql = format!(
+        "SELECT table_schema, table_name, coalesce(engine, ''), table_type, coalesce(data_length, 0) \
+         FROM information_schema.tables WHERE table_type IN ({TABLE_TYPES}) AND table_schema NOT IN ({OWN_SCHEMAS}) \
+         ORDER BY 1, 2"
+    );
+    let rows = connection.query(&sql).await.doing(|| "list the tables")?;
     let all: Vec<Table> = rows.into_iter().filter_map(table).collect();
     let wanted: Vec<&Table> =
         all.iter().filter(|table| config.tables.matches(&table.schema, &table.name)).collect();
@@ -264,6 +286,14 @@ async fn tables(
             .push(Finding::error(error::NO_TABLE, message).remedy("tables in the source, or GRANT SELECT"));
         return Ok(findings);
     }
+    if !server.version.is_mariadb() {
+        tracing::info!(
+            tables = wanted.len(),
+            "a first copy locks the wanted tables against writing for the moment in which its sessions take their \
+             snapshots, for 10 s at most at a time"
+        );
+    }
+    findings.extend(retention(server, wanted.iter().map(|table| table.bytes).sum()));
     let user = account(connection).await?;
     for table in &wanted {
         let name = quote::qualified(&table.schema, &table.name);
@@ -298,7 +328,8 @@ async fn tables(
 fn table(row: Vec<Option<String>>) -> Option<Table> {
     let mut row = row.into_iter();
     let (schema, name, engine) = (row.next()??, row.next()??, row.next()??);
-    Some(Table { schema, name, engine, versioned: row.next()?.as_deref() == Some("SYSTEM VERSIONED") })
+    let versioned = row.next()?.as_deref() == Some("SYSTEM VERSIONED");
+    Some(Table { schema, name, engine, versioned, bytes: row.next()??.parse().unwrap_or(0) })
 }
 
 /// Rows that a foreign key changes behind the log's back.

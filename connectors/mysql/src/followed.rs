@@ -11,7 +11,7 @@ use crate::binlog::columns::Described;
 use crate::ddl::Name;
 use crate::notes::{self, Note};
 use crate::pending::Pending;
-use crate::shapes::{ColumnFacts, Facts, Hint, salted_id, spelled, table_id};
+use crate::shapes::{ColumnFacts, Facts, Hint, bare, salted_id, spelled, table_id};
 
 /// A wanted table.
 #[derive(Debug)]
@@ -297,20 +297,11 @@ impl<P> Tables<P> {
     pub(crate) fn bare(&self, name: &Name) -> Option<Arc<Table>> {
         let id = self.id(name);
         let another = self.by_id.get(&id).is_some_and(|followed| followed.name != *name);
-        (!another).then(|| {
-            Arc::new(Table {
-                id,
-                schema: name.schema.clone(),
-                name: name.table.clone(),
-                columns: Vec::new(),
-                key: Vec::new(),
-                declared_key: Vec::new(),
-                streamed_from_birth: false,
-            })
-        })
+        (!another).then(|| Arc::new(bare(name, id)))
     }
 
-    pub(crate) fn is_empty(&mut self, name: &Name, empty: bool) {
+    /// Whether it is known to be empty from here on.
+    pub(crate) fn set_empty(&mut self, name: &Name, empty: bool) {
         if empty {
             self.empty.insert(name.clone());
         } else if !self.empty.is_empty() {

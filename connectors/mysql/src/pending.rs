@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tailwater_core::{Column, Fill, Table, Type};
 
 use crate::binlog::columns::{Described, Stored};
+use crate::binlog::temporal;
 use crate::ddl::{Alter, Change, Given};
 use crate::shapes::column_id;
 
@@ -283,19 +284,9 @@ fn now(described: &Described, time: u32) -> Option<String> {
     if described.stored != (Stored::Timestamp { digits: 0 }) || time == 0 {
         return None;
     }
-    let (days, second) = (i64::from(time) / 86_400, time % 86_400);
-    // Civil from days, years beginning in March.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}+00"))
+    let mut text = Vec::new();
+    temporal::write_timestamp(time, &[], 0, &mut text).ok()?;
+    String::from_utf8(text).ok()
 }
 
 #[cfg(test)]

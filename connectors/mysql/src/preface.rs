@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tailwater_core::error::Doing as _;
 use tailwater_core::{Batch, Result, Statement, Table, Verb};
 
-use crate::assemble::statements::unknown;
 use crate::connection::Connection;
 use crate::ddl::Name;
 use crate::error;
 use crate::quote::{identifier, literal, qualified};
+use crate::shapes::{bare, table_id};
 
 /// See the module's description.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl Preface {
         for table in databases.values().flat_map(BTreeMap::values) {
             let name = Name { schema: table.schema.clone(), table: table.name.clone() };
             let text = format!("DROP TABLE IF EXISTS {}", qualified(&name.schema, &name.table));
-            let gone = Some((Verb::Drop, Arc::new(unknown(&name))));
+            let gone = Some((Verb::Drop, Arc::new(bare(&name, table_id(&name)))));
             said.push(Said { database: name.schema, text, table: gone, charset: String::new() });
         }
         for (database, tables) in databases {

@@ -30,6 +30,20 @@ pub(crate) fn salted_id(name: &Name, salt: u64) -> u64 {
     xxh3_64_with_seed(&id_bytes(name), salt)
 }
 
+/// A table of which only is said which it is.
+#[must_use]
+pub(crate) fn bare(name: &Name, id: u64) -> Table {
+    Table {
+        id,
+        schema: name.schema.clone(),
+        name: name.table.clone(),
+        columns: Vec::new(),
+        key: Vec::new(),
+        declared_key: Vec::new(),
+        streamed_from_birth: false,
+    }
+}
+
 fn id_bytes(name: &Name) -> Vec<u8> {
     let mut id = Vec::with_capacity(name.schema.len() + name.table.len() + 1);
     id.extend_from_slice(name.schema.as_bytes());

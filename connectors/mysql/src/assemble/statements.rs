@@ -15,7 +15,7 @@ use super::{Answer, Assembler, Images, Why};
 use crate::binlog::event::Query;
 use crate::ddl::{self, Captured, Name, Reading, Statement, Told};
 use crate::place::Place;
-use crate::shapes::table_id;
+use crate::shapes::{bare, table_id};
 
 /// What is to be told of the statement that is carried out.
 #[derive(Debug, Default)]
@@ -83,7 +83,9 @@ impl<P: Images> Assembler<P> {
         let Some(told) = self.telling.left.pop() else { return };
         let (table, charset) = match known {
             Some((table, charset)) => (Some(table), charset),
-            None => (told.table.as_ref().map(|(_, name)| Arc::new(unknown(name))), String::new()),
+            None => {
+                (told.table.as_ref().map(|(_, name)| Arc::new(bare(name, table_id(name)))), String::new())
+            }
         };
         self.telling.ready.push(Ready { told, table, charset, log_offset: self.offset });
     }
@@ -130,18 +132,5 @@ impl<P: Images> Assembler<P> {
             })?;
         }
         Ok(())
-    }
-}
-
-/// A table of which nothing but the name is known, or left.
-pub(crate) fn unknown(name: &Name) -> Table {
-    Table {
-        id: table_id(name),
-        schema: name.schema.clone(),
-        name: name.table.clone(),
-        columns: Vec::new(),
-        key: Vec::new(),
-        declared_key: Vec::new(),
-        streamed_from_birth: false,
     }
 }

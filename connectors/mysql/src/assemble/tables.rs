@@ -33,7 +33,7 @@ impl<P: Images> Assembler<P> {
             Statement::Alter(alter) => return self.alter(&alter, batch),
             Statement::Create(create) => return self.create(create, batch),
             Statement::Rows(Some(name)) => {
-                self.tables.is_empty(&name, false);
+                self.tables.set_empty(&name, false);
                 if self.is_wanted(&name) {
                     return Err(error::statement(Some(&format!("{}.{}", name.schema, name.table))));
                 }
@@ -47,7 +47,7 @@ impl<P: Images> Assembler<P> {
 
     /// A table of that name is gone, as far as the sink is concerned.
     fn forget(&mut self, name: &Name, batch: &mut Batch) -> Result<()> {
-        self.tables.is_empty(name, false);
+        self.tables.set_empty(name, false);
         if !self.is_wanted(name) {
             self.tables.take_ghost(name);
             return Ok(());
@@ -105,7 +105,7 @@ impl<P: Images> Assembler<P> {
         followed.told = false;
         self.tables.changed();
         self.numbers.clear();
-        self.tables.is_empty(name, false);
+        self.tables.set_empty(name, false);
         let unnamed = self.is_unnamed(name);
         self.ask(name.clone(), Why::Altered, unnamed);
     }
@@ -114,13 +114,13 @@ impl<P: Images> Assembler<P> {
         let empty = self.tables.take_empty(from);
         if self.is_wanted(from) && self.is_wanted(to) {
             self.tables.rename(from, to);
-            self.tables.is_empty(to, empty);
+            self.tables.set_empty(to, empty);
             self.numbers.clear();
             return self.renamed(to, batch);
         }
         self.forget(from, batch)?;
         self.forget(to, batch)?;
-        self.tables.is_empty(to, empty);
+        self.tables.set_empty(to, empty);
         if !self.is_wanted(to) {
             return Ok(());
         }
@@ -218,7 +218,7 @@ impl<P: Images> Assembler<P> {
         if create.replaces {
             self.forget(&name, batch)?;
         }
-        self.tables.is_empty(&name, !create.perhaps);
+        self.tables.set_empty(&name, !create.perhaps);
         if !wanted {
             if self.is_ghost(&name) {
                 self.tables.take_ghost(&name);

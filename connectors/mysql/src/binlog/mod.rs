@@ -20,5 +20,5 @@ pub mod plan;
 mod reader;
 pub mod rows;
 pub mod table_map;
-mod temporal;
+pub(crate) mod temporal;
 pub mod value;

@@ -75,7 +75,7 @@ pub(super) fn write_packed_time(packed: i64, digits: u8, out: &mut Vec<u8>) -> R
 
 /// TIMESTAMP: seconds since 1970 and the fraction. Unsigned: MariaDB 11.5 goes on to 2106, and no server has the
 /// years before 1970. 0 is the zero date.
-pub(super) fn write_timestamp(seconds: u32, fraction: &[u8], digits: u8, out: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn write_timestamp(seconds: u32, fraction: &[u8], digits: u8, out: &mut Vec<u8>) -> Result<()> {
     let fraction = low(big_endian(fraction)?);
     if seconds == 0 && fraction == 0 {
         out.extend_from_slice(b"0000-00-00 00:00:00");
