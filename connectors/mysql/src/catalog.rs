@@ -9,7 +9,8 @@ use tailwater_core::pattern::Patterns;
 
 use crate::connection::Connection;
 use crate::ddl::Name;
-use crate::quote::literal;
+use crate::error;
+use crate::quote::{literal, qualified};
 use crate::shapes::{ColumnFacts, Facts};
 
 /// A table that the configuration asks for.
@@ -43,6 +44,21 @@ pub(crate) async fn wanted(connection: &mut Connection, tables: &Patterns) -> Re
         tables.matches(&name.schema, &name.table).then_some(Wanted { name, rows_estimated })
     });
     Ok(wanted.collect())
+}
+
+/// Waits until a statement on a table has been carried out that the log has already: some servers write the log first, and
+/// the catalogue shows the table as it was until they are done. They hold the table until then.
+///
+/// # Errors
+/// As [`Connection::query`].
+pub(crate) async fn carried_out(connection: &mut Connection, name: &Name) -> Result<()> {
+    let sql = format!("SELECT 1 FROM {} LIMIT 0", qualified(&name.schema, &name.table));
+    match connection.query(&sql).await {
+        Ok(_) => Ok(()),
+        // It went, or went out of sight.
+        Err(error) if [error::MISSING, error::NO_RIGHT, error::NO_DATABASE].contains(&error.code()) => Ok(()),
+        Err(error) => Err(error.doing(format!("wait for {}.{}", name.schema, name.table))),
+    }
 }
 
 /// What is known of one table; `None` where there is none of that name.

@@ -1,12 +1,10 @@
 //! Who the server is, and the proof that its log goes on from where the target stands; or what is missing, and what
 //! heals it. `source` asks when it opens.
 
-use std::time::Duration;
 
 use tailwater_core::{Error, Position, Result};
 
 use crate::check;
-use crate::connection::Connection;
 use crate::error;
 use crate::gtid::{GtidSet, MariaGtids};
 use crate::place::{Place, file_number};
@@ -40,22 +38,6 @@ pub(crate) fn head(server: &Server, like: &Place) -> Result<Place> {
             None => return Err(no_head()),
         },
     })
-}
-
-/// Waits until what the log says up to `place` holds in the catalogue too: some servers write the log first. False where that
-/// does not come about soon.
-///
-/// # Errors
-/// Those of the server.
-pub(crate) async fn reached(connection: &mut Connection, place: &Place) -> Result<bool> {
-    const LOOKS_MAX: u32 = 3000;
-    for _ in 0..LOOKS_MAX {
-        if head(&Server::read(connection).await?, place)?.includes(place) {
-            return Ok(true);
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(false)
 }
 
 /// That we may not know where the log ends.

@@ -247,7 +247,8 @@ impl Stream {
         self.catalogue = match std::mem::replace(&mut self.catalogue, Catalogue::Gone) {
             Catalogue::Idle(guide) => {
                 let (config, here) = (Arc::clone(&self.config), self.assembler.place().clone());
-                Catalogue::AskedAll(Box::pin(ask_all(guide, config, here)))
+                let untold = self.assembler.untold();
+                Catalogue::AskedAll(Box::pin(ask_all(guide, config, here, untold)))
             }
             Catalogue::AskedAll(question) => Catalogue::AskedAll(question),
             Catalogue::Asked(_) | Catalogue::Gone => return Err(error::ended()),
@@ -293,8 +294,7 @@ impl Stream {
                 Catalogue::Idle(guide) => {
                     let (config, lower_case) = (Arc::clone(&self.config), self.lower_case);
                     let asked = (name.clone(), since.cloned());
-                    let reached = self.assembler.must_be_reached();
-                    Catalogue::Asked(Box::pin(ask(guide, config, asked, (lower_case, reached))))
+                    Catalogue::Asked(Box::pin(ask(guide, config, asked, lower_case)))
                 }
                 Catalogue::Asked(question) => Catalogue::Asked(question),
                 Catalogue::AskedAll(_) | Catalogue::Gone => return Err(error::ended()),
@@ -362,16 +362,15 @@ async fn ask(
     mut guide: Box<Guide>,
     config: Arc<Config>,
     (name, since): (Name, Option<Spot>),
-    (lower_case, reached): (bool, Option<Place>),
+    lower_case: bool,
 ) -> (Box<Guide>, Result<(Option<Facts>, bool)>) {
     let answer = async {
-        let reached = match reached {
-            Some(place) => continuity::reached(&mut guide.connection, &place).await?,
-            None => true,
-        };
+        if since.is_some() {
+            catalog::carried_out(&mut guide.connection, &name).await?;
+        }
         let facts = catalog::facts(&mut guide.connection, &name).await?;
         let proven = match since {
-            Some(since) => reached && guide.scout.is_settled(&config, &since, &name, lower_case).await?,
+            Some(since) => guide.scout.is_settled(&config, &since, &name, lower_case).await?,
             None => false,
         };
         Ok((facts, proven))
@@ -385,9 +384,12 @@ async fn ask_all(
     mut guide: Box<Guide>,
     config: Arc<Config>,
     here: Place,
+    untold: Vec<Name>,
 ) -> (Box<Guide>, Result<(BTreeMap<Name, Facts>, Place)>) {
     let answer = async {
-        continuity::reached(&mut guide.connection, &here).await?;
+        for name in &untold {
+            catalog::carried_out(&mut guide.connection, name).await?;
+        }
         let catalogue = catalog::all_facts(&mut guide.connection, &config.tables).await?;
         let server = Server::read(&mut guide.connection).await?;
         Ok((catalogue, continuity::head(&server, &here)?))

@@ -14,7 +14,6 @@ use super::transactions::text_of;
 use super::{Answer, Assembler, Images, Why};
 use crate::binlog::event::Query;
 use crate::ddl::{self, Captured, Name, Reading, Statement, Told};
-use crate::place::Place;
 use crate::shapes::{bare, table_id};
 
 /// What is to be told of the statement that is carried out.
@@ -88,19 +87,6 @@ impl<P: Images> Assembler<P> {
             }
         };
         self.telling.ready.push(Ready { told, table, charset, log_offset: self.offset });
-    }
-
-    /// Where the open transaction ends, while something is asked that must hold there: the server may be a moment from
-    /// having carried it out.
-    #[must_use]
-    pub fn must_be_reached(&self) -> Option<Place> {
-        let open = self.open.as_ref()?;
-        let asks = self.asked.front().is_some_and(|asked| asked.since.is_some());
-        asks.then(|| {
-            let mut here = self.place.clone();
-            here.add(&open.id, &self.file, self.end);
-            here
-        })
     }
 
     /// The catalogue's answer about a table that a statement speaks of.

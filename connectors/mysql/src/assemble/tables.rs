@@ -345,6 +345,12 @@ impl<P: Images> Assembler<P> {
         self.open.is_none() && !self.tables.untold().is_empty()
     }
 
+    /// Which ones these are.
+    #[must_use]
+    pub fn untold(&self) -> Vec<Name> {
+        self.tables.untold()
+    }
+
     /// Tells the sink of every table that was altered or came to be. To be called with what the catalogue has exactly at
     /// [`Assembler::place`].
     ///
