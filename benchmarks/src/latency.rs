@@ -1,4 +1,5 @@
-//! From commit to queryable in DuckDB, and to acknowledged by other sinks, open loop: every row carries the time it was due, so a stall is not forgiven.
+//! From commit to queryable in DuckDB, and to acknowledged by other sinks, open loop: every row carries the time it
+//! was due, so a stall is not forgiven.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -17,7 +17,8 @@ pub trait Source: Send {
     fn open(&mut self, from: Option<Position>) -> impl Future<Output = Result<Position>> + Send;
 
     /// Adds what has arrived to `batch`, sets `batch.to`, and returns; waits while there is nothing. Returns too, with
-    /// or without anything added, when [`Source::caught_up`] becomes true. Stops early when the batch is full, when it seals the batch, or, where `batch.cut_at_commit` is set, after a commit.
+    /// or without anything added, when [`Source::caught_up`] becomes true. Stops early when the batch is full, when
+    /// it seals the batch, or, where `batch.cut_at_commit` is set, after a commit.
     ///
     /// Must be cancel-safe: the loop drops the future to serve the sink, and what was added stays added.
     fn read(&mut self, batch: &mut Batch) -> impl Future<Output = Result<()>> + Send;

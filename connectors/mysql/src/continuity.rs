@@ -1,7 +1,6 @@
 //! Who the server is, and the proof that its log goes on from where the target stands; or what is missing, and what
 //! heals it. `source` asks when it opens.
 
-
 use tailwater_core::{Error, Position, Result};
 
 use crate::check;

@@ -1,4 +1,13 @@
 //! The MySQL and MariaDB sources: the binary log, and the first copy.
+//!
+//! ```text
+//! server ─packets─▶ wire, connection ─▶ dump ─events─▶ unpack ─▶ binlog (decoders) ─▶ assemble ─▶ Batch
+//!                        │                                                 ▲
+//!                        ├─▶ copy (first copy)          catalog, scout ────┘ what the log does not say
+//!                        └─▶ server, continuity, check
+//! ```
+//!
+//! `source` decides what happens when; `stream` follows the log; `assemble` is pure.
 
 pub mod assemble;
 mod auth;

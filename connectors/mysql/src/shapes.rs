@@ -99,7 +99,8 @@ fn has_untold_fraction(column: &Described, facts: Option<&Facts>) -> bool {
 /// A table as the log has it. `kinds` are the columns' types, in order.
 ///
 /// # Errors
-/// `Operator` where the log does not name the columns, or the table keeps what its rows were; `Data` where two of them cannot be told apart.
+/// `Operator` where the log does not name the columns, or the table keeps what its rows were; `Data` where two of
+/// them cannot be told apart.
 pub fn table<'k>(
     name: &Name,
     columns: &[Described],

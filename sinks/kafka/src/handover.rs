@@ -75,8 +75,8 @@ pub struct Told<'r> {
     pub in_order: bool,
 }
 
-/// Shows every record with a value that was written since a time (ms since 1970, by the clock of whoever wrote it) to the topics whose
-/// names begin with the prefix and a dot.
+/// Shows every record with a value that was written since a time (ms since 1970, by the clock of whoever wrote it) to
+/// the topics whose names begin with the prefix and a dot.
 ///
 /// # Errors
 /// Those of the brokers.

@@ -25,7 +25,8 @@ pub struct Header {
 pub enum Event<'a> {
     /// FORMAT_DESCRIPTION (15): how to read what follows in this file.
     Format(Format),
-    /// ROTATE (4): what follows is of that file. Artificial ones (header `timestamp` 0 or `log_pos` 0) name the file the dump is in.
+    /// ROTATE (4): what follows is of that file. Artificial ones (header `timestamp` 0 or `log_pos` 0) name the file
+    /// the dump is in.
     Rotate {
         /// `binlog.000002`
         file: &'a [u8],
@@ -116,7 +117,8 @@ pub struct MariaGtid {
     pub domain: u32,
     /// Within the domain.
     pub sequence: u64,
-    /// `FL_*`: 1 standalone, 2 group commit, 4 transactional, 8 allows parallel, 16 waited, 32 DDL, 64 prepared XA, 128 completed XA.
+    /// `FL_*`: 1 standalone, 2 group commit, 4 transactional, 8 allows parallel, 16 waited, 32 DDL, 64 prepared XA,
+    /// 128 completed XA.
     pub flags: u8,
     /// Of a prepared or completed XA transaction: its name, as `XA COMMIT` spells it.
     pub xid: Option<Xid>,

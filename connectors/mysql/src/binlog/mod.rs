@@ -1,8 +1,9 @@
 //! The binary log's events, decoded in place. Pure: bytes in, borrowed views out. Nothing here allocates per row or value.
 //!
 //! `header` checks one event and `decode` takes it apart into an `event`; `payload` walks those inside of a compressed
-//! transaction, `compressed` inflates what MariaDB compressed; `table_map` says what a table's columns are; `rows` walks the images of a
-//! rows event; `value` writes one value as text, in the form of its [`Type`](tailwater_core::Type).
+//! transaction, `compressed` inflates what MariaDB compressed; `table_map` says what a table's columns are; `rows`
+//! walks the images of a rows event; `value` writes one value as text, in the form of its
+//! [`Type`](tailwater_core::Type).
 
 pub mod charset;
 pub mod columns;

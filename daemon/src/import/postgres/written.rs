@@ -1,5 +1,5 @@
-//! What Debezium's Postgres connector wrote last, by its own records: it may be more than its offsets say, since it notes them after the
-//! records, or not at all where it was killed. Pure.
+//! What Debezium's Postgres connector wrote last, by its own records: it may be more than its offsets say, since it
+//! notes them after the records, or not at all where it was killed. Pure.
 
 use std::collections::HashMap;
 
