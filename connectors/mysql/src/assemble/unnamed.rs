@@ -98,12 +98,18 @@ impl<P: Images> Assembler<P> {
     }
 
     /// Gives a table up.
+    ///
+    /// # Errors
+    /// `Operator` inside of a transaction of which the target has a part: its rows were counted then.
     pub(super) fn stop(
         &mut self,
         name: &Name,
         reason: &str,
         batch: &mut Batch,
     ) -> tailwater_core::Result<()> {
+        if self.skip_events > 0 {
+            return Err(error::counted(&format!("{}.{}", name.schema, name.table), reason));
+        }
         error!(
             table = %format_args!("{}.{}", name.schema, name.table), code = error::STOPPED, reason,
             "no more of the table is carried; the other tables go on. Copy everything afresh, or leave it out of `tables`"

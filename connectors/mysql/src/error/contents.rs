@@ -143,6 +143,14 @@ pub(crate) fn without_gtid() -> Error {
     Error::operator("TW-MY-058", what).remedy("set gtid_mode=ON again, then copy everything afresh")
 }
 
+/// A table that must be stopped in the middle of a transaction whose rows were counted before.
+pub(crate) fn counted(table: &str, reason: &str) -> Error {
+    let what = format!(
+        "the target has a part of the next transaction, and {table} in it cannot be read any more: {reason}"
+    );
+    Error::operator(STOPPED, what).remedy("copy everything afresh")
+}
+
 /// Notes that are none of ours.
 pub(crate) fn notes(why: &str) -> Error {
     Error::operator("TW-MY-065", format!("what the position remembers of tables cannot be read: {why}"))
