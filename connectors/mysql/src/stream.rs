@@ -87,6 +87,8 @@ pub(crate) struct Stream {
     commits: u64,
     /// What the last batch was said to end with: commits, and events after the last one.
     marked: (u64, u64),
+    /// The same, when a read returned last.
+    shown: (u64, u64),
     /// That the head was reached is in a position.
     arrival_marked: bool,
     moved: Instant,
@@ -138,6 +140,7 @@ impl Stream {
             settlings_left: 5,
             commits: 0,
             marked: (0, event),
+            shown: (0, event),
             arrival_marked: caught_up,
             moved: now,
             gather_until: now,
@@ -156,12 +159,15 @@ impl Stream {
             self.settle(batch).await?;
             let gathers = self.is_behind() && Instant::now() < self.gather_until;
             self.decode(batch, batch.cut_at_commit && !gathers)?;
-            let moved = self.mark(batch);
+            self.mark(batch);
+            // Whenever that was: a read that marked it may have been dropped.
+            let moved = self.marked != self.shown;
             let done = !gathers || batch.is_full() || !self.is_behind();
             if self.is_asking() || self.is_settling() {
                 continue;
             }
             if done && (moved || batch.len() > events || self.caught_up != was_caught_up) {
+                self.shown = self.marked;
                 return Ok(());
             }
             self.wait().await?;
@@ -270,21 +276,20 @@ impl Stream {
         Ok(())
     }
 
-    /// Sets where the batch ends; whether that moved. Without events the position moves only now and then, and once
+    /// Sets where the batch ends. Without events the position moves only now and then, and once
     /// when caught up.
-    fn mark(&mut self, batch: &mut Batch) -> bool {
+    fn mark(&mut self, batch: &mut Batch) {
         let marked = (self.commits, self.assembler.event());
         if marked == self.marked {
-            return false;
+            return;
         }
         let due = self.moved.elapsed() >= self.config.idle_position_interval;
         let arrives = self.caught_up && !self.arrival_marked;
         if !batch.has_events() && !arrives && !due {
-            return false;
+            return;
         }
         (self.marked, self.moved, self.arrival_marked) = (marked, Instant::now(), self.caught_up);
         self.assembler.mark(&mut batch.to);
-        true
     }
 
     /// Answers what the assembler asks. Cancel-safe: the question is kept.

@@ -128,13 +128,11 @@ impl<P: Images> Assembler<P> {
         if empty {
             self.tables.follow(to).born = true;
             self.tables.changed();
-            let unnamed = self.is_unnamed(to);
-            self.ask(to.clone(), Why::Created, unnamed);
         } else {
             warn!(table, from = old, "a table was renamed to it: its rows were not carried under this name");
-            // What the catalogue has of it is told at the log's end, if no row comes before.
-            self.tables.follow(to).renamed = true;
         }
+        let unnamed = self.is_unnamed(to);
+        self.ask(to.clone(), Why::Created, unnamed);
         Ok(())
     }
 

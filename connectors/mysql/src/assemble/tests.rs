@@ -891,6 +891,7 @@ fn tools_that_alter_a_table_in_a_copy_alter_that_table() {
             at u:1-10
             u:11#0 @4300 drop t
             u:11#0 @4300 drop t
+            u:11#0 @4300 shape t (id int, a int) key [0]
             at u:1-11
         "#]],
     );
