@@ -11,7 +11,7 @@ use tailwater_integration_tests::random::Random;
 use crate::trouble::seed;
 
 const NAMES: &[&str] = &["a", "b", "c", "_a_gho", "_b_new", "_spare"];
-const STEPS: u32 = 400;
+const STEPS: u32 = 250;
 
 /// A statement that may or may not be possible, and what may follow it.
 fn change(random: &mut Random, number: u32) -> String {
