@@ -177,6 +177,8 @@ impl<P> Tables<P> {
     /// As [`notes::read`].
     pub(crate) fn restore(&mut self, notes: &Notes) -> Result<()> {
         let notes = notes::read(notes)?;
+        let primed = self.by_id.values().map(|table| (table.name.clone(), table.columns.clone()));
+        let mut primed: HashMap<Name, Vec<(String, String)>> = primed.collect();
         for (name, id) in notes.iter().filter_map(|note| Some((note.name(), note.id?))) {
             // Somebody else may have been given it just now.
             self.by_id.remove(&id);
@@ -190,6 +192,9 @@ impl<P> Tables<P> {
                 continue;
             }
             let followed = self.follow(&name);
+            if let Some(columns) = primed.remove(&name) {
+                followed.columns = columns;
+            }
             if let Some(known) = &note.known {
                 let columns = known.columns.iter().filter_map(ColumnFacts::described);
                 followed.columns = columns.map(|column| heard(&column)).collect();
