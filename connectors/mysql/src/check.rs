@@ -117,6 +117,14 @@ fn log(server: &Server) -> Vec<Finding> {
         let found = Finding::warning(error::ROW_IMAGE, message);
         findings.push(found.remedy("SET GLOBAL binlog_row_image = FULL; and in the server's configuration"));
     }
+    let options = server.setting("binlog_row_value_options").unwrap_or_default();
+    if !server.logs_full_rows() && options.to_ascii_uppercase().contains("PARTIAL_JSON") {
+        let message = "the log holds only parts of changed JSON documents, and not what they were before";
+        let found = Finding::error(error::ROW_IMAGE, message);
+        findings.push(found.remedy(
+            "SET GLOBAL binlog_row_value_options = ''; and in the server's configuration; or binlog_row_image = FULL",
+        ));
+    }
     if !server.has_gtids() {
         let message =
             "there are no GTIDs: after a failover to another server everything must be copied again";

@@ -356,7 +356,9 @@ impl<'t, 'a> Reader<'t, 'a> {
     }
 
     fn alter(&mut self) -> Option<Statement> {
-        self.take_all(&["ONLINE", "OFFLINE", "IGNORE"]);
+        self.take_all(&["ONLINE", "OFFLINE"]);
+        let ignores = self.take("IGNORE");
+        self.take_all(&["ONLINE", "OFFLINE"]);
         if !self.take("TABLE") {
             return Some(Statement::Other);
         }
@@ -365,6 +367,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.wait();
         let mut alter = Alter::of(table);
         alter.keeps_columns = true;
+        // Rows that would be twice in a unique index go, values that do not fit become others.
+        alter.moves_rows = ignores.then_some("ALTER IGNORE TABLE");
         for clause in columns::clauses(self.rest) {
             columns::clause(Reader { rest: clause, ..*self }, &mut alter);
         }

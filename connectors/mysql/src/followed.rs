@@ -188,6 +188,9 @@ impl<P> Tables<P> {
         for note in notes {
             let name = note.name();
             if let Some(ghost) = note.ghost {
+                if note.born {
+                    self.empty.insert(name.clone());
+                }
                 self.ghosts.insert(name, ghost);
                 continue;
             }
@@ -228,7 +231,11 @@ impl<P> Tables<P> {
             ..Note::of(&table.name)
         });
         let ghosts = self.ghosts.iter();
-        let ghosts = ghosts.map(|(name, ghost)| Note { ghost: Some(ghost.clone()), ..Note::of(name) });
+        let ghosts = ghosts.map(|(name, ghost)| Note {
+            ghost: Some(ghost.clone()),
+            born: self.empty.contains(name),
+            ..Note::of(name)
+        });
         notes::write(tables.chain(ghosts)).map(Some)
     }
 
@@ -307,11 +314,17 @@ impl<P> Tables<P> {
 
     /// Whether it is known to be empty from here on.
     pub(crate) fn set_empty(&mut self, name: &Name, empty: bool) {
-        if empty {
-            self.empty.insert(name.clone());
-        } else if !self.empty.is_empty() {
-            self.empty.remove(name);
-        }
+        let changed = if empty {
+            self.empty.insert(name.clone())
+        } else {
+            !self.empty.is_empty() && self.empty.remove(name)
+        };
+        self.noted_anew |= changed && self.ghosts.contains_key(name);
+    }
+
+    /// Whether it is known to be empty.
+    pub(crate) fn is_empty(&self, name: &Name) -> bool {
+        self.empty.contains(name)
     }
 
     /// Whether it was known to be empty; not any more.

@@ -30,7 +30,7 @@ pub(crate) struct Note {
     /// It was altered since the sink was told of it last: what that means for its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<Pending>,
-    /// The sink has not been told yet that it was created.
+    /// The sink has not been told yet that it was created; of one in the making: it has no row yet.
     #[serde(default, skip_serializing_if = "is_not")]
     pub(crate) born: bool,
     /// It is another table in the making: how that one's columns were altered in it.

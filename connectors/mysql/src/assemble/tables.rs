@@ -88,7 +88,8 @@ impl<P: Images> Assembler<P> {
                 && (name.ends_with("_del") || name.ends_with("_old"));
             other == to && !self.is_wanted(aside) && aside.schema == to.schema && of_it
         };
-        let known = is_made_for(from, to) && self.tables.is_ghost(from);
+        // An empty one was made to begin anew, whatever its name.
+        let known = is_made_for(from, to) && self.tables.is_ghost(from) && !self.tables.is_empty(from);
         known && self.is_wanted(to) && !self.is_wanted(from) && pairs.iter().any(goes_aside)
     }
 

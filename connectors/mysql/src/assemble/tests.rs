@@ -863,13 +863,22 @@ fn tools_that_alter_a_table_in_a_copy_alter_that_table() {
         gtid 8
         sql ALTER TABLE __t_new CHANGE a b int
         gtid 9
-        sql RENAME TABLE t TO _t_old, __t_new TO t
+        sql BEGIN
+        map 9 shop.__t_new id int key, b int
+        write 9 1|5
+        xid
         gtid 10
+        sql RENAME TABLE t TO _t_old, __t_new TO t
+        gtid 11
         sql BEGIN
         map 9 shop.t id int key, b int
         write 9 4|5
         xid
-        gtid 11
+        gtid 12
+        sql CREATE TABLE _t_new LIKE t
+        gtid 13
+        sql RENAME TABLE t TO _t_old, _t_new TO t
+        gtid 14
         sql RENAME TABLE t TO _t_old, _other_new TO t
         ",
         &expect![[r#"
@@ -886,13 +895,19 @@ fn tools_that_alter_a_table_in_a_copy_alter_that_table() {
             at u:1-7
             at u:1-8
             at u:1-9
-            u:10#0 @4000 shape t (id int, b int<a) key [0]
-            u:10#0 @4000 insert t 4,5
             at u:1-10
-            u:11#0 @4300 drop t
-            u:11#0 @4300 drop t
-            u:11#0 @4300 shape t (id int, a int) key [0]
+            u:11#0 @4500 shape t (id int, b int<a) key [0]
+            u:11#0 @4500 insert t 4,5
             at u:1-11
+            at u:1-12
+            u:13#0 @5000 drop t
+            u:13#0 @5000 drop t
+            u:13#0 @5000 shape t born (id int, a int) key [0]
+            at u:1-13
+            u:14#0 @5200 drop t
+            u:14#0 @5200 drop t
+            u:14#0 @5200 shape t (id int, a int) key [0]
+            at u:1-14
         "#]],
     );
 }
@@ -1059,6 +1074,8 @@ fn what_a_position_remembers_is_enough_to_go_on() {
             behind
             gtid 5
             sql BEGIN
+            map 9 shop._u_gho ?id int key, a int, b int
+            write 9 1|2|7
             map 8 shop.gone ?id int key
             write 8 1
             xid

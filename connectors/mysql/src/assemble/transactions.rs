@@ -18,7 +18,9 @@ use crate::place::{Id, Place};
 
 /// Of MariaDB's GTID event: one statement that ends by itself.
 const STANDALONE: u8 = 1;
-/// Likewise: an XA transaction up to its preparation.
+/// `LOG_EVENT_THREAD_SPECIFIC_F`: the statement is about a temporary table, which only its connection sees.
+const THREAD_SPECIFIC: u16 = 4;
+/// Of MariaDB's GTID event: an XA transaction up to its preparation.
 const PREPARED_XA: u8 = 64;
 
 impl<P: Images> Assembler<P> {
@@ -73,7 +75,12 @@ impl<P: Images> Assembler<P> {
     }
 
     pub(super) fn query(&mut self, header: &Header, query: &Query<'_>, batch: &mut Batch) -> Result<Step> {
-        let statement = statement(query, self.settings.lower_case)?;
+        let mut statement = statement(query, self.settings.lower_case)?;
+        let temporary = header.flags & THREAD_SPECIFIC != 0;
+        if temporary && matches!(statement, Statement::Truncate(_) | Statement::Alter(_)) {
+            // One of the same name may be carried.
+            statement = Statement::Other;
+        }
         if self.open.is_none() {
             // A server that writes no GTID events.
             if !matches!(self.place, Place::File { .. }) {

@@ -56,15 +56,13 @@ pub(super) fn clauses<'t, 'a>(tokens: &'t [Token<'a>]) -> impl Iterator<Item = &
 
 /// Clauses that neither move rows nor touch values of columns. What `MODIFY` and `CONVERT TO` do to a type, the log's
 /// metadata tells.
-const HARMLESS: [&str; 43] = [
+const HARMLESS: [&str; 41] = [
     "MODIFY",
     "ALTER",
     "ALGORITHM",
     "LOCK",
     "NOWAIT",
     "WAIT",
-    "ENGINE",
-    "TYPE",
     "COMMENT",
     "CHARACTER",
     "CHARSET",
@@ -138,6 +136,7 @@ pub(super) fn clause(mut reader: Reader<'_, '_>, alter: &mut Alter) {
                 "EXCHANGE" => exchange(reader, alter),
                 "DISCARD" => moves(alter, "DISCARD TABLESPACE"),
                 "IMPORT" => moves(alter, "IMPORT TABLESPACE"),
+                "ENGINE" | "TYPE" => engine(reader, alter),
                 "REMOVE" if reader.take("PARTITIONING") => Some(()),
                 "WITH" | "WITHOUT" if reader.take("VALIDATION") => Some(()),
                 "ANALYZE" | "CHECK" | "OPTIMIZE" | "REPAIR" if reader.take("PARTITION") => Some(()),
@@ -148,6 +147,11 @@ pub(super) fn clause(mut reader: Reader<'_, '_>, alter: &mut Alter) {
     };
     alter.understood &= understood.is_some();
     alter.keeps_columns &= keeps_columns && understood.is_some();
+}
+
+fn engine(mut reader: Reader<'_, '_>, alter: &mut Alter) -> Option<()> {
+    reader.take_mark('=');
+    if reader.take("BLACKHOLE") { moves(alter, "ENGINE = BLACKHOLE") } else { Some(()) }
 }
 
 fn exchange(mut reader: Reader<'_, '_>, alter: &mut Alter) -> Option<()> {

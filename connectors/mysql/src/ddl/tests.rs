@@ -292,7 +292,7 @@ fn tells_what_becomes_of_columns() {
             ALTER TABLE t RENAME x.u, RENAME INDEX a TO b
                 alter shop.t to x.u
             ALTER ONLINE IGNORE TABLE IF EXISTS t NOWAIT CONVERT TO CHARACTER SET utf8mb4
-                alter shop.t
+                alter shop.t moves rows: ALTER IGNORE TABLE
             ALTER TABLE t ENGINE=InnoDB ROW_FORMAT=DYNAMIC
                 alter shop.t
             ALTER TABLE t ALTER COLUMN a SET DEFAULT 5

@@ -96,11 +96,10 @@ impl<'a> Lexer<'a> {
 
     fn skip_blanks(&mut self) {
         loop {
-            let rest =
-                self.rest.trim_start_matches(|blank: char| blank.is_ascii_whitespace() || blank == '\0');
-            let after_dashes = rest.strip_prefix("--").filter(|after| {
-                after.chars().next().is_none_or(|next| next.is_ascii_whitespace() || next.is_control())
-            });
+            let rest = self.rest.trim_start_matches(is_blank);
+            let after_dashes = rest
+                .strip_prefix("--")
+                .filter(|after| after.chars().next().is_none_or(|next| is_blank(next) || next.is_control()));
             if let Some(comment) = rest.strip_prefix('#').or(after_dashes) {
                 self.rest = comment.find('\n').and_then(|end| comment.get(end..)).unwrap_or_default();
             } else if let Some(code) = rest.strip_prefix("/*!").or_else(|| rest.strip_prefix("/*M!")) {
@@ -164,4 +163,9 @@ fn plain(inside: &str, quote: char, doubled: bool) -> Cow<'_, str> {
 
 fn is_word(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '_' | '$') || !character.is_ascii()
+}
+
+/// As the servers see it, a vertical tab included.
+fn is_blank(character: char) -> bool {
+    character.is_ascii_whitespace() || matches!(character, '\u{b}' | '\0')
 }
