@@ -184,6 +184,9 @@ async fn locked(config: &Config) -> Result<Opened> {
         .await
         .map_err(|error| match error.code() {
             error::UNAVAILABLE => error.remedy(error::HOLDS_A_LOCK),
+            // So the server says that the right is missing.
+            error::NO_DATABASE => Error::operator(error::NO_RIGHT, error.message())
+                .remedy("GRANT LOCK TABLES on the databases to the account; `tailwater check` names them"),
             _ => error,
         })
         .doing(|| "lock the tables against writing, for the moment in which the snapshot is taken")?;

@@ -242,6 +242,26 @@ async fn item_23_a_statement_instead_of_rows() {
     }
 }
 
+/// A session that was opened before the format was set logs what it does to temporary tables, under names that others have.
+#[tokio::test]
+async fn item_23_a_temporary_table_is_not_the_one_that_is_carried() {
+    for installation in [Installation::mysql97(), Installation::mysql56(), Installation::mariadb118()] {
+        let server = Server::start(installation, &[]);
+        prepare(&server, &NOTES.replace("JSON", "TEXT"));
+        let mut followed = Followed::start(&server).await;
+        server.execute(&changes(1000));
+        let mut session = server.session();
+        session.run(
+            "SET SESSION binlog_format = STATEMENT; USE shop; CREATE TEMPORARY TABLE notes (x INT); \
+             ALTER TABLE notes ADD y INT; TRUNCATE TABLE notes; DROP TEMPORARY TABLE notes",
+        );
+        server.execute(&changes(2000));
+        followed.everything(&server).await;
+        followed.assert_same(&server);
+        assert!(followed.held.count("shop", "notes") > 0, "{}", installation.name());
+    }
+}
+
 #[tokio::test]
 async fn item_23_parts_of_rows() {
     for installation in WITH_GTIDS {

@@ -87,6 +87,35 @@ async fn a_filled_table_that_takes_a_name_stops_alone() {
     }
 }
 
+/// A log that is begun anew every night, by names that the tools give too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_table_begins_anew_whatever_it_is_called() {
+    for (installation, live) in [(Installation::mysql97(), true), (Installation::mariadb118(), false)] {
+        let server = Server::start(installation, &[]);
+        server.execute("CREATE DATABASE shop; USE shop; CREATE TABLE l (id INT PRIMARY KEY); INSERT INTO l VALUES (1), (2)");
+        let pipeline = Pipeline::new(&server, "rotated", &["shop.l"]);
+        let catch_up = async || pipeline.catch_up().await.unwrap_or_else(|error| panic!("{error}"));
+        catch_up().await;
+        let running = live.then(|| pipeline.start());
+        for change in [
+            "CREATE TABLE _l_new LIKE l",
+            "RENAME TABLE l TO _l_old, _l_new TO l",
+            "INSERT INTO l VALUES (3)",
+        ] {
+            server.execute(&format!("USE shop; {change}"));
+            match &running {
+                Some(running) => holds_all(&server, running).await,
+                None => catch_up().await,
+            }
+        }
+        if let Some(running) = running {
+            running.stop().await.unwrap();
+        }
+        assert_eq!(pipeline.stopped(), [], "{}", installation.name());
+        assert_eq!(pipeline.differences(&server, "shop").remove("l"), None, "{}", installation.name());
+    }
+}
+
 /// As gh-ost and pt-online-schema-change do it: rows are copied and kept up to date in another table, which then takes
 /// the place of the first one. Several times, with the pipeline ended in between where `live` is false.
 async fn migrated(installation: Installation, settings: &[&str], patterns: &[&str], live: bool) {
