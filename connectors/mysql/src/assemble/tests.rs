@@ -874,12 +874,6 @@ fn tools_that_alter_a_table_in_a_copy_alter_that_table() {
         map 9 shop.t id int key, b int
         write 9 4|5
         xid
-        gtid 12
-        sql CREATE TABLE _t_new LIKE t
-        gtid 13
-        sql RENAME TABLE t TO _t_old, _t_new TO t
-        gtid 14
-        sql RENAME TABLE t TO _t_old, _other_new TO t
         ",
         &expect![[r#"
             u:1#0 @1300 shape t (id int) key [0]
@@ -899,15 +893,49 @@ fn tools_that_alter_a_table_in_a_copy_alter_that_table() {
             u:11#0 @4500 shape t (id int, b int<a) key [0]
             u:11#0 @4500 insert t 4,5
             at u:1-11
-            at u:1-12
-            u:13#0 @5000 drop t
-            u:13#0 @5000 drop t
-            u:13#0 @5000 shape t born (id int, a int) key [0]
-            at u:1-13
-            u:14#0 @5200 drop t
-            u:14#0 @5200 drop t
-            u:14#0 @5200 shape t (id int, a int) key [0]
-            at u:1-14
+        "#]],
+    );
+}
+
+#[test]
+fn a_name_alone_makes_no_copy() {
+    // An empty table begins anew; one that was made for another table, or was not seen to be made, is no copy.
+    check(
+        "shop.* !shop._*",
+        gtids(),
+        "
+        head shop.t id int key
+        gtid 1
+        sql BEGIN
+        map 7 shop.t id int key
+        write 7 1
+        xid
+        gtid 2
+        sql CREATE TABLE _t_new LIKE t
+        gtid 3
+        sql RENAME TABLE t TO _t_old, _t_new TO t
+        gtid 4
+        sql RENAME TABLE t TO _t_old, _other_new TO t
+        gtid 5
+        sql RENAME TABLE t TO _t_del, _t_gho TO t
+        ",
+        &expect![[r#"
+            u:1#0 @1300 shape t (id int) key [0]
+            u:1#0 @1300 insert t 1
+            at u:1
+            at u:1-2
+            u:3#0 @1800 drop t
+            u:3#0 @1800 drop t
+            u:3#0 @1800 shape t born (id int) key [0]
+            at u:1-3
+            u:4#0 @2000 drop t
+            u:4#0 @2000 drop t
+            u:4#0 @2000 shape t (id int) key [0]
+            at u:1-4
+            u:5#0 @2200 drop t
+            u:5#0 @2200 drop t
+            u:5#0 @2200 shape t (id int) key [0]
+            at u:1-5
         "#]],
     );
 }
