@@ -9,7 +9,7 @@ unexport DESTDIR PREFIX
 CARGO ?= cargo
 FOR ?= 30s
 SOURCE ?= postgres
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 10
 PREFIX ?= /usr/local
 
 help:            ## This list
