@@ -50,7 +50,7 @@ lint: prepare    ## Clippy, with warnings as errors
 deny:            ## Licences, sources and advisories of what we depend on
 	scripts/deny
 
-fuzz: prepare    ## Every decoder against random input, for FUZZ_SECONDS=20 each
+fuzz: prepare    ## Every decoder against random input, for FUZZ_SECONDS=10 each
 	scripts/fuzz $(FUZZ_SECONDS)
 
 prepare:
