@@ -6,15 +6,13 @@ use tailwater_core::error::Doing as _;
 use tracing::debug;
 
 use crate::assemble;
-use crate::binlog::compressed::Inflater;
-use crate::binlog::decode::decode;
-use crate::binlog::event::{Event, Format, Header, Query};
-use crate::binlog::header::checked;
+use crate::binlog::event::{Event, Header, Query};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::ddl::{Name, Statement};
 use crate::dump::{Dump, Log, Start};
 use crate::place::{Spot, file_number};
+use crate::unpack::Decoder;
 
 /// See the module's description. Nothing is read twice: it remembers the statements about tables.
 #[derive(Debug, Default)]
@@ -79,26 +77,21 @@ impl Scout {
     }
 
     async fn read(&mut self, log: &mut Log, at: &mut Spot, lower_case: bool) -> Result<()> {
-        let (mut format, mut inflater, mut inflated) = (None, Inflater::default(), Vec::new());
+        let mut decoder = Decoder::default();
         while let Some(event) = log.next_or_end().await? {
             let header = Header::parse(event)?;
             at.1 = header.ends(at.1).unwrap_or(at.1);
             if !matches!(header.kind, QUERY | ROTATE | FORMAT_DESCRIPTION | COMPRESSED_QUERY) {
                 continue;
             }
-            let event = checked(event, format.as_ref())?;
-            let unknown = Format::unknown();
-            let (_, event) = decode(event, format.as_ref().unwrap_or(&unknown))?;
-            match event {
-                Event::Format(told) => format = Some(told),
+            let event = decoder.checked(event)?;
+            match decoder.decode(event)?.1 {
                 Event::Rotate { file, position } => {
                     *at = (String::from_utf8_lossy(file).into_owned(), position);
                 }
                 Event::Query(query) => self.hear(&query, at, lower_case)?,
-                Event::CompressedQuery(body) => {
-                    let query = Query::inflated(body, &mut inflater, &mut inflated)?;
-                    self.hear(&query, at, lower_case)?;
-                }
+                // The decoder has taken it in.
+                Event::Format(_) => {}
                 // Not of the kinds above.
                 Event::Rows(_)
                 | Event::TableMap(_)
@@ -109,7 +102,8 @@ impl Scout {
                 | Event::Incident { .. }
                 | Event::StatementPart
                 | Event::Payload(_) => {}
-                Event::Bookkeeping | Event::Heartbeat { .. } | Event::RowsQuery(_) | Event::Ignorable => {}
+                Event::CompressedQuery(_) | Event::Bookkeeping | Event::Heartbeat { .. } => {}
+                Event::RowsQuery(_) | Event::Ignorable => {}
             }
         }
         Ok(())
