@@ -10,6 +10,7 @@
 //! | `postgres`, `mysql` | of one connector each: its own properties, `…/offset` where it stopped, `…/written` what it has written since it noted that; what that is in the log, the source's own `resume` finds out |
 //! | `convert`, `clients`, `tables`, `transforms` | from the list to the text of a pipeline file |
 //! | `java`, `offsets` | what keeps the offsets, and what they have in common |
+//! | `record` | what the records of changes have in common |
 //!
 //! | code | kind | meaning | cure |
 //! |---|---|---|---|
@@ -36,6 +37,7 @@ mod mysql;
 mod offsets;
 mod postgres;
 mod properties;
+mod record;
 mod relational;
 mod tables;
 mod transforms;

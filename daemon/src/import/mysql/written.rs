@@ -8,6 +8,8 @@ use tailwater_kafka::Told;
 use tailwater_kafka::debezium::Skipped;
 use tailwater_mysql::resume::{Held, Kind, Place, Stopped, Written};
 
+use crate::import::record::{Change, change};
+
 /// Gathers what the records of one server tell.
 pub(crate) struct Gathering<'c> {
     prefix: &'c str,
@@ -15,20 +17,6 @@ pub(crate) struct Gathering<'c> {
     places: HashMap<Place, Held>,
     /// A row whose key changed comes as two records: how many of each.
     halves: HashMap<Place, (Held, Held)>,
-}
-
-/// A value with its schema, or without.
-#[derive(Deserialize)]
-struct Value {
-    payload: Option<Payload>,
-    #[serde(flatten)]
-    plain: Option<Payload>,
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    op: String,
-    source: Source,
 }
 
 #[derive(Deserialize)]
@@ -51,8 +39,7 @@ impl<'c> Gathering<'c> {
 
     /// Takes in a record. Those that are no changes (of transactions, heartbeats, a snapshot) say nothing.
     pub(crate) fn record(&mut self, told: &Told<'_>) {
-        let Ok(Value { payload, plain }) = serde_json::from_slice(told.value) else { return };
-        let Some(Payload { op, source }) = payload.or(plain) else { return };
+        let Some(Change::<Source> { op, source }) = change(told.value) else { return };
         let kind = match op.as_str() {
             "c" => Kind::Insert,
             "u" => Kind::Update,

@@ -9,26 +9,14 @@ use tailwater_kafka::debezium::Skipped;
 use tailwater_postgres::lsn::Lsn;
 use tailwater_postgres::resume::{Kind, Place, Written};
 
+use crate::import::record::{Change, change};
+
 /// Gathers what the records of one server tell.
 pub(crate) struct Gathering<'c> {
     prefix: &'c str,
     /// End of the last transaction that is noted whole: what follows earlier ones is of no interest.
     whole: Option<Lsn>,
     places: HashMap<Place, u64>,
-}
-
-/// A value with its schema, or without.
-#[derive(Deserialize)]
-struct Value {
-    payload: Option<Payload>,
-    #[serde(flatten)]
-    plain: Option<Payload>,
-}
-
-#[derive(Deserialize)]
-struct Payload {
-    op: String,
-    source: Source,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +36,7 @@ impl<'c> Gathering<'c> {
 
     /// Takes in a record. Those that are no changes (of transactions, heartbeats, a snapshot) say nothing.
     pub(crate) fn record(&mut self, told: &Told<'_>) {
-        let Ok(Value { payload, plain }) = serde_json::from_slice(told.value) else { return };
-        let Some(Payload { op, source }) = payload.or(plain) else { return };
+        let Some(Change::<Source> { op, source }) = change(told.value) else { return };
         let kind = match op.as_str() {
             "c" => Kind::Insert,
             "u" => Kind::Update,
