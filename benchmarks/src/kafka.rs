@@ -180,6 +180,19 @@ pub(crate) fn peak(costs: &[Cost]) -> String {
     format!("{:.0}", costs.iter().map(|cost| cost.peak_mb).fold(0.0, f64::max))
 }
 
+/// Ours as times of Debezium's under one setting.
+pub(crate) fn beside(ours: &[Cost], setting: Setting, runs: &[Run]) -> [(String, String); 3] {
+    let name = setting.name();
+    let (cpu, wall) = (|cost: &Cost| cost.cpu_s, |cost: &Cost| cost.wall_s);
+    let whole: Vec<Cost> = runs.iter().map(|run| run.whole).collect();
+    let warm: Vec<Cost> = runs.iter().map(Run::scaled_warm).collect();
+    [
+        (format!("changes per CPU-second / Debezium {name}"), ratios(ours, &whole, cpu)),
+        ("… once it is warm".to_owned(), ratios(ours, &warm, cpu)),
+        (format!("wall rate / Debezium {name}, once it is warm"), ratios(ours, &warm, wall)),
+    ]
+}
+
 fn report(table: &str, rows: u64, costs: &Costs) {
     let cpu = |cost: &Cost| cost.cpu_s;
     let wall = |cost: &Cost| cost.wall_s;
@@ -192,12 +205,7 @@ fn report(table: &str, rows: u64, costs: &Costs) {
             ("peak MB".to_owned(), peak(ours)),
         ];
         for (setting, runs) in Setting::ALL.into_iter().zip(&costs.debezium) {
-            let name = setting.name();
-            let whole: Vec<Cost> = runs.iter().map(|run| run.whole).collect();
-            let warm: Vec<Cost> = runs.iter().map(Run::scaled_warm).collect();
-            lines.push((format!("changes per CPU-second / Debezium {name}"), ratios(ours, &whole, cpu)));
-            lines.push(("… once it is warm".to_owned(), ratios(ours, &warm, cpu)));
-            lines.push((format!("wall rate / Debezium {name}, once it is warm"), ratios(ours, &warm, wall)));
+            lines.extend(beside(ours, setting, runs));
         }
         let lines: Vec<(&str, String)> =
             lines.iter().map(|(name, figure)| (name.as_str(), figure.clone())).collect();

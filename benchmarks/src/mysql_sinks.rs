@@ -9,7 +9,7 @@ use tailwater_integration_tests::mysql::Server as Mysql;
 
 use crate::debezium::{self, Debezium, Run, Setting};
 use crate::drain::{drop_pipeline, holds, holds_all, println_row, until_caught_up};
-use crate::kafka::{count, holds_each_once, peak, rates, ratios};
+use crate::kafka::{beside, count, holds_each_once, peak, rates, ratios};
 use crate::measure::{self, Cost};
 use crate::server::{self, Server, Workload};
 use crate::{Outcome, mysql};
@@ -158,9 +158,7 @@ fn report(rows: u64, ours: &[Cost], theirs: &[Vec<Run>; 3]) {
         let name = setting.name();
         let whole: Vec<Cost> = runs.iter().map(|run| run.whole).collect();
         let warm: Vec<Cost> = runs.iter().map(Run::scaled_warm).collect();
-        lines.push((format!("changes per CPU-second / Debezium {name}"), ratios(ours, &whole, cpu)));
-        lines.push(("… once it is warm".to_owned(), ratios(ours, &warm, cpu)));
-        lines.push((format!("wall rate / Debezium {name}, once it is warm"), ratios(ours, &warm, wall)));
+        lines.extend(beside(ours, setting, runs));
         lines.push((format!("Debezium {name}: thousand per CPU-second"), rates(rows, &whole, cpu)));
         lines.push(("… once it is warm".to_owned(), rates(rows, &warm, cpu)));
         lines.push(("… peak MB".to_owned(), peak(&whole)));
