@@ -31,16 +31,11 @@ pub(crate) struct Note {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<Pending>,
     /// The sink has not been told yet that it was created; of one in the making: it has no row yet.
-    #[serde(default, skip_serializing_if = "is_not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) born: bool,
     /// It is another table in the making: how that one's columns were altered in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ghost: Option<Pending>,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_not(flag: &bool) -> bool {
-    !flag
 }
 
 impl Note {

@@ -76,6 +76,11 @@ impl<P: Images> Assembler<P> {
                 self.rename(pair, batch)?;
             }
         }
+        self.asks_or_ends(batch)
+    }
+
+    /// A statement has been carried out, but for what is asked.
+    fn asks_or_ends(&mut self, batch: &mut Batch) -> Result<Step> {
         if self.asked.is_empty() { self.after_statement(batch) } else { Ok(Step::Asks) }
     }
 
@@ -94,7 +99,7 @@ impl<P: Images> Assembler<P> {
     }
 
     fn replace(&mut self, ghost: &Name, name: &Name) {
-        let altered = self.tables.take_ghost(ghost).map_or_else(Pending::unseen, Pending::of_copy);
+        let altered = self.tables.take_ghost(ghost).unwrap_or_default().of_copy();
         if self.is_stopped(name) {
             return;
         }
@@ -178,7 +183,7 @@ impl<P: Images> Assembler<P> {
         if let Some(to) = &alter.rename {
             self.rename(&(name.clone(), to.clone()), batch)?;
             if !self.is_wanted(name) || alter.keeps_columns {
-                return if self.asked.is_empty() { self.after_statement(batch) } else { Ok(Step::Asks) };
+                return self.asks_or_ends(batch);
             }
             self.asked.clear();
             name = to;
@@ -315,7 +320,7 @@ impl<P: Images> Assembler<P> {
         if let Some(shape) = shape {
             self.tell_at_once(&shape, batch)?;
         }
-        if self.asked.is_empty() { self.after_statement(batch) } else { Ok(Step::Asks) }
+        self.asks_or_ends(batch)
     }
 
     /// A table was emptied whose shape is not known, but as the catalogue has it now.

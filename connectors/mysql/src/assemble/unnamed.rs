@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tailwater_core::Batch;
+use tailwater_core::{Batch, Result};
 use tracing::error;
 
 use super::tables::at_head;
@@ -33,7 +33,7 @@ impl<P: Images> Assembler<P> {
         number: u64,
         columns: &[Described],
         body: &[u8],
-    ) -> tailwater_core::Result<bool> {
+    ) -> Result<bool> {
         let followed = self.tables.follow(name);
         let Some(known) = followed.known.clone().filter(|_| followed.pending.is_none()) else {
             return Ok(false);
@@ -51,7 +51,7 @@ impl<P: Images> Assembler<P> {
         (number, columns, body): (u64, &[Described], &[u8]),
         answer: Answer<'_>,
         batch: &mut Batch,
-    ) -> tailwater_core::Result<()> {
+    ) -> Result<()> {
         let shape = match answer {
             Answer { proven: false, .. } => {
                 let reason = "the log does not name its columns, and it was altered, renamed or dropped before anybody \
@@ -78,11 +78,7 @@ impl<P: Images> Assembler<P> {
     }
 
     /// What a table is like from here on, by the catalogue. Otherwise the next row asks.
-    pub(super) fn learn(
-        &mut self,
-        name: &Name,
-        answer: Answer<'_>,
-    ) -> tailwater_core::Result<Option<Arc<Shape<P>>>> {
+    pub(super) fn learn(&mut self, name: &Name, answer: Answer<'_>) -> Result<Option<Arc<Shape<P>>>> {
         let facts = answer.facts.filter(|_| answer.proven);
         match (facts, at_head(facts)) {
             (Some(facts), Some(now)) => {
@@ -101,12 +97,7 @@ impl<P: Images> Assembler<P> {
     ///
     /// # Errors
     /// `Operator` inside of a transaction of which the target has a part: its rows were counted then.
-    pub(super) fn stop(
-        &mut self,
-        name: &Name,
-        reason: &str,
-        batch: &mut Batch,
-    ) -> tailwater_core::Result<()> {
+    pub(super) fn stop(&mut self, name: &Name, reason: &str, batch: &mut Batch) -> Result<()> {
         if self.skip_events > 0 {
             return Err(error::counted(&format!("{}.{}", name.schema, name.table), reason));
         }
@@ -119,7 +110,7 @@ impl<P: Images> Assembler<P> {
     }
 
     /// Tells the sink that a table is stopped, under the name that it has.
-    pub(super) fn tell_stopped(&mut self, name: &Name, batch: &mut Batch) -> tailwater_core::Result<()> {
+    pub(super) fn tell_stopped(&mut self, name: &Name, batch: &mut Batch) -> Result<()> {
         let reason = self.tables.get(name).and_then(|followed| followed.stopped.clone());
         if let (Some(table), Some(reason)) = (self.tables.bare(name), reason)
             && self.name_transaction(batch)?
@@ -130,7 +121,7 @@ impl<P: Images> Assembler<P> {
     }
 
     /// Puts what changed of tables into the positions from here on.
-    pub(super) fn note(&mut self) -> tailwater_core::Result<()> {
+    pub(super) fn note(&mut self) -> Result<()> {
         if let Some(notes) = self.tables.notes()? {
             self.notes = notes;
         }
@@ -144,12 +135,12 @@ const LABELS: &str = "neither the log nor the catalogue tells the labels of an E
                       takes four bytes in UTF-8 the catalogue has a question mark";
 
 /// The columns of the log with what it does not say of them; or why they cannot be told.
-fn named(columns: &[Described], facts: &Facts) -> Result<Vec<Described>, &'static str> {
+fn named(columns: &[Described], facts: &Facts) -> std::result::Result<Vec<Described>, &'static str> {
     let known = at_head(Some(facts)).filter(|known| known.len() == columns.len()).ok_or(OTHERS)?;
     columns.iter().zip(known).map(|(column, known)| one_named(column, known)).collect()
 }
 
-fn one_named(column: &Described, known: Described) -> Result<Described, &'static str> {
+fn one_named(column: &Described, known: Described) -> std::result::Result<Described, &'static str> {
     let merged = Described {
         stored: column.stored,
         nullable: column.nullable,

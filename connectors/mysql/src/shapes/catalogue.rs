@@ -17,7 +17,7 @@ pub struct Facts {
     /// Its engine rolls back: not MyISAM, Aria, MEMORY, CSV, ARCHIVE, MERGE.
     pub transactional: bool,
     /// MariaDB: `WITH SYSTEM VERSIONING`.
-    #[serde(skip_serializing_if = "is_not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub versioned: bool,
     /// Of columns that do not say another.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -33,13 +33,13 @@ pub struct ColumnFacts {
     /// `COLUMN_TYPE`: `int(10) unsigned`, `enum('a','b')`
     pub column_type: String,
     /// `IS_NULLABLE`
-    #[serde(skip_serializing_if = "is_not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nullable: bool,
     /// `COLUMN_DEFAULT` as SQL, with text in quotes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// `EXTRA` says `DEFAULT_GENERATED`: what is told is an expression.
-    #[serde(skip_serializing_if = "is_not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub computed_default: bool,
     /// `ID` of `COLLATION_NAME` in `information_schema.COLLATIONS`; `None` for what has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,18 +54,13 @@ pub struct ColumnFacts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<u16>,
     /// `EXTRA` says `AUTO_INCREMENT`.
-    #[serde(skip_serializing_if = "is_not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub numbered: bool,
     /// `EXTRA` does not say `INVISIBLE`.
     pub visible: bool,
     /// MariaDB: LONGTEXT with a check that it is JSON.
-    #[serde(skip_serializing_if = "is_not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub json: bool,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_not(flag: &bool) -> bool {
-    !flag
 }
 
 impl ColumnFacts {
